@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The contract between the kernel side and user space: the record in the ring, the counters, and the
+ * settings the BPF programs read. Both sides include this file and nothing else of each other.
+ *
+ * Everything here has fixed-width types, explicit padding and an assertion on its size. A change of
+ * layout needs a new EVENT_VERSION.
+ */
+#ifndef CONNTRACE_EVENT_H
+#define CONNTRACE_EVENT_H
+
+#ifndef __bpf__
+#include <stddef.h>
+#include <stdint.h>
+typedef uint8_t __ct_u8;
+typedef uint16_t __ct_u16;
+typedef uint32_t __ct_u32;
+typedef uint64_t __ct_u64;
+#else
+typedef unsigned char __ct_u8;
+typedef unsigned short __ct_u16;
+typedef unsigned int __ct_u32;
+typedef unsigned long long __ct_u64;
+#define offsetof(type, member) __builtin_offsetof(type, member)
+#endif
+
+#define EVENT_VERSION 1u
+#define EVENT_COMM_LEN 16u
+#define EVENT_ADDR_LEN 16u
+
+enum event_type {
+	EVENT_OPEN = 1,	  /* the connection is established; only with records.open */
+	EVENT_UPDATE = 2, /* a live connection seen by the snapshot walk */
+	EVENT_CLOSE = 3,  /* the connection ended, or the attempt failed (established_ns is 0) */
+	EVENT_WALK = 4,	  /* a snapshot walk ended; only walk_id and walk_live mean anything; it is in no counter */
+};
+
+enum event_direction {
+	DIRECTION_UNKNOWN = 0, /* the open was not seen */
+	DIRECTION_OUTGOING = 1,
+	DIRECTION_INCOMING = 2,
+};
+
+/* Where pid, uid and comm come from. Never from a softirq. */
+enum event_owner {
+	OWNER_UNKNOWN = 0,
+	OWNER_CONNECT = 1, /* the process that called connect */
+	OWNER_LISTEN = 2,  /* the process that called listen, inherited by the accepted socket */
+	OWNER_CLOSE = 3,   /* the process that closed or shut down the socket */
+};
+
+/* event.flags */
+#define EVENT_F_PARTIAL 1u /* the open was not seen: older than the tracer, or state was lost */
+
+/*
+ * One record. Times are CLOCK_MONOTONIC nanoseconds, 0 = did not happen. Addresses are in network
+ * byte order; an IPv4 address occupies the first 4 bytes and the rest is zero; IPv4-mapped IPv6 is
+ * given as IPv4. Ports are in host byte order. "Local" is the end that this socket is.
+ *
+ * bytes_sent:     payload acknowledged by the peer (struct tcp_sock bytes_acked without SYN and FIN)
+ * bytes_received: payload received (bytes_received without FIN)
+ * srtt_us, rttvar_us: as tcp_get_info() reports tcpi_rtt and tcpi_rttvar; min_rtt_us: tcp_min_rtt(),
+ *                 0 when there was no sample
+ * state:          enum in include/net/tcp_states.h; in EVENT_CLOSE the state that was left for CLOSE
+ * error:          sk_err at close, a positive errno, 0 = none
+ * cpu, seq:       seq counts up by one for every record submitted or lost in the sequence that cpu
+ *                 names: within one sequence the ring is in order, a gap is a loss, a repetition is
+ *                 a record delivered twice. A softirq can interrupt a walk or the destruction of a
+ *                 socket and write its own record first, so these have sequences of their own:
+ *                 cpu = the number of the CPU for state changes, EVENT_CPU_LATE | CPU for closes
+ *                 noticed when the socket was destroyed, EVENT_CPU_WALK for the snapshot walk
+ *                 (its update and walk records). Always below EVENT_CPUS.
+ */
+#define EVENT_CPU_LATE 0x8000u
+#define EVENT_CPU_WALK 0xffffu
+#define EVENT_CPUS     0x10000u
+
+struct event {
+	__ct_u16 size; /* sizeof(struct event) */
+	__ct_u8 version;
+	__ct_u8 type;	   /* enum event_type */
+	__ct_u8 protocol;  /* IPPROTO_TCP */
+	__ct_u8 family;	   /* 4 or 6 */
+	__ct_u8 direction; /* enum event_direction */
+	__ct_u8 state;
+	__ct_u32 cpu;
+	__ct_u8 owner; /* enum event_owner */
+	__ct_u8 flags;
+	__ct_u16 error;
+	__ct_u64 seq;
+	union {
+		__ct_u64 cookie;  /* bpf_get_socket_cookie() */
+		__ct_u64 walk_id; /* EVENT_WALK: settings.walk_id when the walk began */
+	};
+	__ct_u64 recorded_ns;
+	__ct_u64 opened_ns;
+	__ct_u64 established_ns;
+	__ct_u64 closed_ns;
+	__ct_u64 cgroup_id;
+	union {
+		__ct_u64 bytes_sent;
+		__ct_u64 walk_live; /* EVENT_WALK: live connections met */
+	};
+	__ct_u64 bytes_received;
+	__ct_u32 segs_out;
+	__ct_u32 segs_in;
+	__ct_u32 retransmits; /* segments, tcp_sock total_retrans */
+	__ct_u32 srtt_us;
+	__ct_u32 rttvar_us;
+	__ct_u32 min_rtt_us;
+	__ct_u32 netns; /* inode number of the network namespace */
+	__ct_u32 pid;	/* process (tgid) in the initial pid namespace */
+	__ct_u32 uid;	/* in the initial user namespace */
+	__ct_u16 sport; /* local */
+	__ct_u16 dport;
+	__ct_u8 saddr[EVENT_ADDR_LEN]; /* local */
+	__ct_u8 daddr[EVENT_ADDR_LEN];
+	char comm[EVENT_COMM_LEN]; /* NUL-padded, may be unterminated */
+};
+
+_Static_assert(sizeof(struct event) == 176, "event: size");
+_Static_assert(offsetof(struct event, seq) == 16, "event: seq");
+_Static_assert(offsetof(struct event, opened_ns) == 40, "event: opened_ns");
+_Static_assert(offsetof(struct event, segs_out) == 88, "event: segs_out");
+_Static_assert(offsetof(struct event, sport) == 124, "event: sport");
+_Static_assert(offsetof(struct event, comm) == 160, "event: comm");
+
+/*
+ * Kernel counters, X(name, meaning). One slot per CPU in a mmapable array, each slot a struct
+ * counters; the value is the sum over the slots. The identity that must hold:
+ *
+ *   opened_connect + opened_accept + opened_partial = live + closed
+ *   closed = filtered_close + lost_close + submitted_close
+ *   submitted_open + submitted_update + submitted_close = what the reader of the ring handles
+ */
+#define COUNTERS(X) \
+	X(opened_connect, "outgoing connections begun (SYN_SENT)") \
+	X(opened_accept, "incoming connections established") \
+	X(opened_partial, "connections whose open was not seen, counted when they closed") \
+	X(established, "connections established, both directions") \
+	X(closed, "connections ended, failed attempts included") \
+	X(submitted_open, "open records put into the ring") \
+	X(submitted_update, "update records put into the ring") \
+	X(submitted_close, "close records put into the ring") \
+	X(filtered_open, "open records not made because of a filter") \
+	X(filtered_update, "update records not made because of a filter") \
+	X(filtered_close, "close records not made because of a filter") \
+	X(lost_open, "open records lost: ring full") \
+	X(lost_update, "update records lost: ring full") \
+	X(lost_close, "close records lost: ring full") \
+	X(deferred_update, "update records not made because the ring was half full") \
+	X(storage_failed, "socket storage could not be allocated; the close is reported as partial") \
+	X(closed_late, "closes reported when the socket was destroyed: the state change was missed")
+
+struct counters {
+#define X(name, meaning) __ct_u64 name;
+	COUNTERS(X)
+#undef X
+	__ct_u64 reserved[15];
+};
+_Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple of a cache line");
+
+/* CPUs counted apart; a CPU with a higher number shares the slot of number % COUNTER_SLOTS. */
+#define COUNTER_SLOTS 256u
+
+/*
+ * What the exporter did with the records, X(name, meaning): one struct ledger in a mmapable array
+ * that the exporter writes and the supervisor shows. It outlives an exporter, as the ring does.
+ */
+#define LEDGER(X) \
+	X(delivered_open, "open records written to the sink") \
+	X(delivered_update, "update records written to the sink") \
+	X(delivered_close, "close records written to the sink") \
+	X(delivered_bytes, "bytes written to the sink") \
+	X(dropped_malformed, "records refused by the decoder") \
+	X(dropped_sink, "records the sink did not take") \
+	X(sink_errors, "failed writes to the sink") \
+	X(table_full, "live connections not listed because the table was full") \
+	X(clients_dropped, "records not shown to a command-line client that read too slowly")
+
+struct ledger {
+#define X(name, meaning) __ct_u64 name;
+	LEDGER(X)
+#undef X
+	__ct_u64 reserved[7];
+};
+_Static_assert(sizeof(struct ledger) == 128, "ledger: size");
+
+/*
+ * A filter: a connection matches when both of its conditions that are set hold for either end (the
+ * same end need not satisfy both). The first filter that matches decides; none matching = recorded.
+ */
+enum filter_action { FILTER_EXCLUDE = 0, FILTER_INCLUDE = 1 };
+
+#define FILTERS_MAX 16u
+
+struct filter {
+	__ct_u8 action; /* enum filter_action */
+	__ct_u8 family; /* of addr: 4 or 6; 0 = no address condition */
+	__ct_u8 prefix_bits;
+	__ct_u8 pad;
+	__ct_u16 port_low; /* both 0 = no port condition */
+	__ct_u16 port_high;
+	__ct_u32 addr[4]; /* network byte order, host bits zero */
+	__ct_u32 mask[4]; /* network byte order */
+};
+_Static_assert(sizeof(struct filter) == 40, "filter: size");
+
+/* settings.families */
+#define FAMILY_IPV4 1u
+#define FAMILY_IPV6 2u
+
+/*
+ * What the programs read at run time: two slots in a mmapable array and the number of the one in
+ * force. A writer fills the other slot, then changes active with one store. No bpf(2) is needed.
+ */
+struct settings_slot {
+	__ct_u32 generation; /* configuration version */
+	__ct_u32 families;
+	__ct_u32 record_open; /* 0 or 1 */
+	__ct_u32 filter_count;
+	struct filter filters[FILTERS_MAX];
+};
+_Static_assert(sizeof(struct settings_slot) == 656, "settings_slot: size");
+
+struct settings {
+	__ct_u32 active; /* 0 or 1 */
+	__ct_u32 pad;
+	__ct_u64 walk_id; /* number of the snapshot walk under way */
+	struct settings_slot slots[2];
+};
+_Static_assert(sizeof(struct settings) == 1328, "settings: size");
+
+/* Names of the maps and programs; the manifest that travels with their fds uses them. */
+#define MAP_RING "ring"
+#define MAP_COUNTERS "counters"
+#define MAP_LEDGER "ledger"
+#define MAP_SETTINGS "settings"
+
+#endif
