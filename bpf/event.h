@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The contract between the kernel side and user space: the record in the ring, the counters, and the
- * settings the BPF programs read. Both sides include this file and nothing else of each other.
+ * The contract between the kernel side and user space: the record in the ring, the counters, and
+ * the settings the BPF programs read. Both sides include this file and nothing else of each other.
  *
  * Everything here has fixed-width types, explicit padding and an assertion on its size. A change of
  * layout needs a new EVENT_VERSION.
@@ -24,15 +24,15 @@ typedef unsigned long long __ct_u64;
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #endif
 
-#define EVENT_VERSION 1u
+#define EVENT_VERSION  1u
 #define EVENT_COMM_LEN 16u
 #define EVENT_ADDR_LEN 16u
 
 enum event_type {
-	EVENT_OPEN = 1,	  /* the connection is established; only with records.open */
+	EVENT_OPEN = 1,   /* the connection is established; only with records.open */
 	EVENT_UPDATE = 2, /* a live connection seen by the snapshot walk */
 	EVENT_CLOSE = 3,  /* the connection ended, or the attempt failed (established_ns is 0) */
-	EVENT_WALK = 4,	  /* a snapshot walk ended; only walk_id and walk_live mean anything; it is in no counter */
+	EVENT_WALK = 4,   /* a walk ended; only walk_id and walk_live mean anything; not counted */
 };
 
 enum event_direction {
@@ -57,19 +57,17 @@ enum event_owner {
  * byte order; an IPv4 address occupies the first 4 bytes and the rest is zero; IPv4-mapped IPv6 is
  * given as IPv4. Ports are in host byte order. "Local" is the end that this socket is.
  *
- * bytes_sent:     payload acknowledged by the peer (struct tcp_sock bytes_acked without SYN and FIN)
- * bytes_received: payload received (bytes_received without FIN)
- * srtt_us, rttvar_us: as tcp_get_info() reports tcpi_rtt and tcpi_rttvar; min_rtt_us: tcp_min_rtt(),
- *                 0 when there was no sample
- * state:          enum in include/net/tcp_states.h; in EVENT_CLOSE the state that was left for CLOSE
- * error:          sk_err at close, a positive errno, 0 = none
- * cpu, seq:       seq counts up by one for every record submitted or lost in the sequence that cpu
- *                 names: within one sequence the ring is in order, a gap is a loss, a repetition is
- *                 a record delivered twice. A softirq can interrupt a walk or the destruction of a
- *                 socket and write its own record first, so these have sequences of their own:
- *                 cpu = the number of the CPU for state changes, EVENT_CPU_LATE | CPU for closes
- *                 noticed when the socket was destroyed, EVENT_CPU_WALK for the snapshot walk
- *                 (its update and walk records). Always below EVENT_CPUS.
+ * bytes_sent:     payload acknowledged by the peer (struct tcp_sock bytes_acked without SYN and
+ * FIN) bytes_received: payload received (bytes_received without FIN) srtt_us, rttvar_us: as
+ * tcp_get_info() reports tcpi_rtt and tcpi_rttvar; min_rtt_us: tcp_min_rtt(), 0 when there was no
+ * sample state:          enum in include/net/tcp_states.h; in EVENT_CLOSE the state that was left
+ * for CLOSE error:          sk_err at close, a positive errno, 0 = none cpu, seq:       seq counts
+ * up by one for every record submitted or lost in the sequence that cpu names: within one sequence
+ * the ring is in order, a gap is a loss, a repetition is a record delivered twice. A softirq can
+ * interrupt a walk or the destruction of a socket and write its own record first, so these have
+ * sequences of their own: cpu = the number of the CPU for state changes, EVENT_CPU_LATE | CPU for
+ * closes noticed when the socket was destroyed, EVENT_CPU_WALK for the snapshot walk (its update
+ * and walk records). Always below EVENT_CPUS.
  */
 #define EVENT_CPU_LATE 0x8000u
 #define EVENT_CPU_WALK 0xffffu
@@ -78,9 +76,9 @@ enum event_owner {
 struct event {
 	__ct_u16 size; /* sizeof(struct event) */
 	__ct_u8 version;
-	__ct_u8 type;	   /* enum event_type */
+	__ct_u8 type;      /* enum event_type */
 	__ct_u8 protocol;  /* IPPROTO_TCP */
-	__ct_u8 family;	   /* 4 or 6 */
+	__ct_u8 family;    /* 4 or 6 */
 	__ct_u8 direction; /* enum event_direction */
 	__ct_u8 state;
 	__ct_u32 cpu;
@@ -109,8 +107,8 @@ struct event {
 	__ct_u32 rttvar_us;
 	__ct_u32 min_rtt_us;
 	__ct_u32 netns; /* inode number of the network namespace */
-	__ct_u32 pid;	/* process (tgid) in the initial pid namespace */
-	__ct_u32 uid;	/* in the initial user namespace */
+	__ct_u32 pid;   /* process (tgid) in the initial pid namespace */
+	__ct_u32 uid;   /* in the initial user namespace */
 	__ct_u16 sport; /* local */
 	__ct_u16 dport;
 	__ct_u8 saddr[EVENT_ADDR_LEN]; /* local */
@@ -134,23 +132,51 @@ _Static_assert(offsetof(struct event, comm) == 160, "event: comm");
  *   submitted_open + submitted_update + submitted_close = what the reader of the ring handles
  */
 #define COUNTERS(X) \
-	X(opened_connect, "outgoing connections begun (SYN_SENT)") \
-	X(opened_accept, "incoming connections established") \
-	X(opened_partial, "connections whose open was not seen, counted when they closed") \
-	X(established, "connections established, both directions") \
-	X(closed, "connections ended, failed attempts included") \
-	X(submitted_open, "open records put into the ring") \
-	X(submitted_update, "update records put into the ring") \
-	X(submitted_close, "close records put into the ring") \
-	X(filtered_open, "open records not made because of a filter") \
-	X(filtered_update, "update records not made because of a filter") \
-	X(filtered_close, "close records not made because of a filter") \
-	X(lost_open, "open records lost: ring full") \
-	X(lost_update, "update records lost: ring full") \
-	X(lost_close, "close records lost: ring full") \
-	X(deferred_update, "update records not made because the ring was half full") \
-	X(storage_failed, "socket storage could not be allocated; the close is reported as partial") \
-	X(closed_late, "closes reported when the socket was destroyed: the state change was missed")
+	X (opened_connect, "outgoing connections begun (SYN_SENT)") \
+		X (opened_accept, "incoming connections established") \
+			X (opened_partial, \
+			   "connections whose open was not seen, counted when they closed") \
+				X (established, "connections established, both directions") \
+					X (closed, "connections ended, failed attempts included") \
+						X (submitted_open, \
+						   "open records put into the ring") \
+							X (submitted_update, \
+							   "update records put into the ring") \
+								X (submitted_close, \
+								   "close records put into the " \
+								   "ring") \
+									X (filtered_open, \
+									   "open records not " \
+									   "made because of a " \
+									   "filter") \
+										X (filtered_update, \
+										   "update " \
+										   "records not " \
+										   "made because " \
+										   "of a filter") \
+											X (filtered_close, \
+											   "close" \
+											   " reco" \
+											   "rds " \
+											   "not " \
+											   "made " \
+											   "becau" \
+											   "se " \
+											   "of a " \
+											   "filte" \
+											   "r") \
+												X (lost_open, \
+												   "open records lost: ring full") \
+													X (lost_update, \
+													   "update records lost: ring full") \
+														X (lost_close, \
+														   "close records lost: ring full") \
+															X (deferred_update, \
+															   "update records not made because the ring was half full") \
+																X (storage_failed, \
+																   "socket storage could not be allocated; the close is reported as partial") \
+																	X (closed_late, \
+																	   "closes reported when the socket was destroyed: the state change was missed")
 
 struct counters {
 #define X(name, meaning) __ct_u64 name;
@@ -168,15 +194,22 @@ _Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple o
  * that the exporter writes and the supervisor shows. It outlives an exporter, as the ring does.
  */
 #define LEDGER(X) \
-	X(delivered_open, "open records written to the sink") \
-	X(delivered_update, "update records written to the sink") \
-	X(delivered_close, "close records written to the sink") \
-	X(delivered_bytes, "bytes written to the sink") \
-	X(dropped_malformed, "records refused by the decoder") \
-	X(dropped_sink, "records the sink did not take") \
-	X(sink_errors, "failed writes to the sink") \
-	X(table_full, "live connections not listed because the table was full") \
-	X(clients_dropped, "records not shown to a command-line client that read too slowly")
+	X (delivered_open, "open records written to the sink") \
+		X (delivered_update, "update records written to the sink") \
+			X (delivered_close, "close records written to the sink") \
+				X (delivered_bytes, "bytes written to the sink") \
+					X (dropped_malformed, "records refused by the decoder") \
+						X (dropped_sink, "records the sink did not take") \
+							X (sink_errors, \
+							   "failed writes to the sink") \
+								X (table_full, \
+								   "live connections not listed " \
+								   "because the table was full") \
+									X (clients_dropped, \
+									   "records not shown to " \
+									   "a command-line " \
+									   "client that read too " \
+									   "slowly")
 
 struct ledger {
 #define X(name, meaning) __ct_u64 name;
@@ -232,9 +265,9 @@ struct settings {
 _Static_assert(sizeof(struct settings) == 1328, "settings: size");
 
 /* Names of the maps and programs; the manifest that travels with their fds uses them. */
-#define MAP_RING "ring"
+#define MAP_RING     "ring"
 #define MAP_COUNTERS "counters"
-#define MAP_LEDGER "ledger"
+#define MAP_LEDGER   "ledger"
 #define MAP_SETTINGS "settings"
 
 #endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/config.h"
+
+#include <arpa/inet.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+void config_prefix_mask(uint32_t bits, uint32_t mask[4])
+{
+	for (int i = 0; i < 4; i++) {
+		uint32_t here = bits > 32 ? 32 : bits;
+
+		mask[i] = here ? htonl(UINT32_MAX << (32 - here)) : 0;
+		bits -= here;
+	}
+}
+
+static const char *filter_inconsistent(const struct filter *filter)
+{
+	static const uint8_t widest[] = {[0] = 0, [4] = 32, [6] = 128};
+	uint32_t mask[4];
+
+	if (filter->family != 0 && filter->family != 4 && filter->family != 6)
+		return "filter: address family is neither 4 nor 6";
+	if (filter->prefix_bits > widest[filter->family])
+		return "filter: prefix is longer than the address";
+	config_prefix_mask(filter->prefix_bits, mask);
+	if (memcmp(mask, filter->mask, sizeof(mask)) != 0)
+		return "filter: mask and prefix length differ";
+	for (int i = 0; i < 4; i++)
+		if (filter->addr[i] & ~mask[i])
+			return "filter: address has bits beyond its prefix";
+	if (filter->port_low > filter->port_high)
+		return "filter: port range is upside down";
+	return NULL;
+}
+
+static bool path_ok(const char *path, const char *other)
+{
+	return path[0] == '/' || strcmp(path, other) == 0;
+}
+
+const char *config_inconsistent(const struct config *config)
+{
+	const char *wrong = NULL;
+
+	if (config->ring_bytes & (config->ring_bytes - 1))
+		return "ring size is not a power of two";
+	if (!path_ok(config->output_path, "-"))
+		return "output path is neither absolute nor '-'";
+	if (!path_ok(config->source_dir, ""))
+		return "source directory is not absolute";
+	if (config->filter_count > FILTERS_MAX)
+		return "too many filters";
+	for (uint32_t i = 0; i < config->filter_count && !wrong; i++)
+		wrong = filter_inconsistent(&config->filters[i]);
+	return wrong;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration as it travels in messages: typed, every value within its range. Text becomes
+ * this struct in the verifier only (verifier/schema.c has the keys, defaults and who may set them).
+ */
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include <stdint.h>
+
+#include "bpf/event.h"
+
+#define CONFIG_PATH_MAX 256u
+#define CONFIG_NAME_MAX 64u
+
+/* Ranges, inclusive. */
+#define CONFIG_SNAPSHOT_MS_MIN 100u
+#define CONFIG_SNAPSHOT_MS_MAX 3600000u
+#define CONFIG_POLL_MS_MIN     100u
+#define CONFIG_POLL_MS_MAX     86400000u
+#define CONFIG_RING_BYTES_MIN  65536u
+#define CONFIG_RING_BYTES_MAX  (64u << 20)
+#define CONFIG_LIVE_MAX_MIN    1024u
+#define CONFIG_LIVE_MAX_MAX    4194304u
+
+enum config_format {
+	FORMAT_AUTO, /* a table if the output is a terminal, else JSON */
+	FORMAT_JSON,
+	FORMAT_TABLE,
+	FORMAT_COUNT,
+};
+
+enum config_tracer {
+	TRACER_AUTO,
+	TRACER_TRACEPOINT,
+	TRACER_COUNT,
+};
+
+struct config {
+	uint32_t tracer;               /* enum config_tracer */
+	uint32_t families;             /* FAMILY_ bits, at least one */
+	uint32_t record_open;          /* 0 or 1 */
+	uint32_t snapshot_interval_ms; /* walk over the live connections */
+	uint32_t ring_bytes;           /* a power of two, multiple of the page size */
+	uint32_t live_max;             /* connections the exporter lists at most */
+	uint32_t output_format;        /* enum config_format */
+	uint32_t poll_interval_ms;
+	char output_path[CONFIG_PATH_MAX]; /* absolute, or "-": standard output */
+	char source_dir[CONFIG_PATH_MAX];  /* absolute; "": nothing is polled */
+	uint32_t filter_count;
+	struct filter filters[FILTERS_MAX];
+};
+
+/*
+ * What the ranges of single values can't say: ring size a power of two, paths absolute, each
+ * filter consistent in itself. Returns NULL if all holds, else what doesn't (a constant).
+ */
+const char *config_inconsistent(const struct config *config);
+
+/* The mask of the first bits of a 128-bit address, in network byte order. bits ≤ 128. */
+void config_prefix_mask(uint32_t bits, uint32_t mask[4]);
+
+#endif

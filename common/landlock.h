@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shutting the file system but for named directories; landlock(7). */
+#ifndef COMMON_LANDLOCK_H
+#define COMMON_LANDLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A directory (or file) that stays open to the process, by an fd of it. */
+struct landlock_room {
+	int fd;
+	bool write; /* else only reading */
+};
+
+/*
+ * Set no_new_privs and deny every file access outside the rooms; with abi ≥ 4 also TCP bind and
+ * connect if no_tcp. Returns the ABI that is in force (≥ 1), 0 if the kernel has no Landlock, or a
+ * negative errno.
+ */
+int landlock_apply(const struct landlock_room *rooms, size_t count, bool no_tcp);
+
+#endif

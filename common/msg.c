@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/msg.h"
+
+#include <errno.h>
+
+#include "common/msgfmt.h"
+
+#define WIDTH(s, member)   ((uint32_t)sizeof(((struct s *)0)->member))
+#define ELEMENT(s, member) ((uint32_t)sizeof(((struct s *)0)->member[0]))
+#define LENGTH(s, member)  (WIDTH(s, member) / ELEMENT(s, member))
+#define AT(s, member)      ((uint32_t)offsetof(struct s, member))
+
+#define UINT(s, m, lo, hi) \
+	{ \
+		.kind = MSGFMT_UINT, .offset = AT(s, m), .width = WIDTH(s, m), .min = (lo), \
+		.max = (hi) \
+	}
+#define FLAG(s, m)  UINT(s, m, 0, 1)
+#define ANY32(s, m) UINT(s, m, 0, UINT32_MAX)
+#define ANY64(s, m) UINT(s, m, 0, UINT64_MAX)
+#define STRING(s, m) \
+	{ \
+		.kind = MSGFMT_STRING, .offset = AT(s, m), .max = WIDTH(s, m) \
+	}
+#define BYTES(s, m, count) \
+	{ \
+		.kind = MSGFMT_BYTES, .offset = AT(s, m), .max = WIDTH(s, m), \
+		.count_offset = AT(s, count) \
+	}
+#define STRUCT(s, m, format) \
+	{ \
+		.kind = MSGFMT_STRUCT, .offset = AT(s, m), .of = (format) \
+	}
+#define LIST(s, m, count, format) \
+	{ \
+		.kind = MSGFMT_LIST, .offset = AT(s, m), .width = ELEMENT(s, m), \
+		.max = LENGTH(s, m), .count_offset = AT(s, count), .of = (format) \
+	}
+#define NUMBERS(s, m) \
+	{ \
+		.kind = MSGFMT_ARRAY, .offset = AT(s, m), .width = ELEMENT(s, m), \
+		.max = LENGTH(s, m) \
+	}
+
+#define FORMAT(name, s) \
+	static const struct msgfmt name = { \
+		.fields = name##_fields, \
+		.field_count = sizeof(name##_fields) / sizeof(name##_fields[0]), \
+		.size = sizeof(struct s), \
+	}
+
+static const struct msgfmt_field filter_fields[] = {
+	UINT(filter, action, FILTER_EXCLUDE, FILTER_INCLUDE),
+	UINT(filter, family, 0, 6),
+	UINT(filter, prefix_bits, 0, 128),
+	UINT(filter, port_low, 0, UINT16_MAX),
+	UINT(filter, port_high, 0, UINT16_MAX),
+	NUMBERS(filter, addr),
+	NUMBERS(filter, mask),
+};
+FORMAT(filter, filter);
+
+static const struct msgfmt_field config_body_fields[] = {
+	UINT(config, tracer, 0, TRACER_COUNT - 1),
+	UINT(config, families, 1, FAMILY_IPV4 | FAMILY_IPV6),
+	FLAG(config, record_open),
+	UINT(config, snapshot_interval_ms, CONFIG_SNAPSHOT_MS_MIN, CONFIG_SNAPSHOT_MS_MAX),
+	UINT(config, ring_bytes, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX),
+	UINT(config, live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX),
+	UINT(config, output_format, 0, FORMAT_COUNT - 1),
+	UINT(config, poll_interval_ms, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX),
+	STRING(config, output_path),
+	STRING(config, source_dir),
+	LIST(config, filters, filter_count, &filter),
+};
+FORMAT(config_body, config);
+
+static const struct msgfmt_field fd_fields[] = {
+	UINT(msg_fd, kind, 1, FD_KIND_COUNT - 1),
+	STRING(msg_fd, name),
+};
+FORMAT(fd, msg_fd);
+
+static const struct msgfmt_field manifest_fields[] = {
+	ANY64(msg_manifest, identity),
+	LIST(msg_manifest, fds, fd_count, &fd),
+};
+FORMAT(manifest, msg_manifest);
+
+static const struct msgfmt_field part_fields[] = {
+	STRING(msg_part, name),
+	ANY32(msg_part, len_bytes),
+};
+FORMAT(part, msg_part);
+
+static const struct msgfmt_field error_fields[] = {
+	STRING(msg_error, file),
+	ANY32(msg_error, line),
+	STRING(msg_error, reason),
+};
+FORMAT(error, msg_error);
+
+static const struct msgfmt_field hello_fields[] = {
+	UINT(msg_hello, role, 0, ROLE_COUNT - 1),
+	UINT(msg_hello, pid, 1, INT32_MAX),
+	UINT(msg_hello, version, PROTO_VERSION, PROTO_VERSION),
+};
+FORMAT(hello, msg_hello);
+
+static const struct msgfmt_field config_fields[] = {
+	ANY32(msg_config, version),
+	STRUCT(msg_config, config, &config_body),
+};
+FORMAT(config, msg_config);
+
+static const struct msgfmt_field start_fields[] = {STRUCT(msg_start, manifest, &manifest)};
+FORMAT(start, msg_start);
+
+static const struct msgfmt_field loaded_fields[] = {STRUCT(msg_loaded, manifest, &manifest)};
+FORMAT(loaded, msg_loaded);
+
+static const struct msgfmt_field step_fields[] = {
+	STRING(msg_step, tracer),
+	STRING(msg_step, name),
+	UINT(msg_step, result, 0, STEP_RESULT_COUNT - 1),
+	ANY64(msg_step, duration_us),
+	STRING(msg_step, detail),
+};
+FORMAT(step, msg_step);
+
+static const struct msgfmt_field ready_fields[] = {UINT(msg_ready, reserved, 0, 0)};
+FORMAT(ready, msg_ready);
+
+static const struct msgfmt_field health_fields[] = {ANY64(msg_health, count)};
+FORMAT(health, msg_health);
+
+static const struct msgfmt_field stats_fields[] = {LIST(msg_stats, values, count, NULL)};
+FORMAT(stats, msg_stats);
+
+static const struct msgfmt_field walk_fields[] = {ANY64(msg_walk, id)};
+FORMAT(walk, msg_walk);
+
+static const struct msgfmt_field candidate_fields[] = {
+	LIST(msg_candidate, parts, part_count, &part),
+};
+FORMAT(candidate, msg_candidate);
+
+static const struct msgfmt_field check_fields[] = {
+	STRUCT(msg_check, local, &part),
+	LIST(msg_check, parts, part_count, &part),
+};
+FORMAT(check, msg_check);
+
+static const struct msgfmt_field checked_fields[] = {
+	FLAG(msg_checked, valid),
+	STRUCT(msg_checked, config, &config_body),
+	LIST(msg_checked, errors, error_count, &error),
+};
+FORMAT(checked, msg_checked);
+
+static const struct msgfmt_field verdict_fields[] = {
+	FLAG(msg_verdict, applied),
+	ANY32(msg_verdict, version),
+	STRING(msg_verdict, reason),
+};
+FORMAT(verdict, msg_verdict);
+
+static const struct msgfmt_field client_fields[] = {
+	UINT(msg_client, ask, ASK_LIST, ASK_TAIL),
+	ANY64(msg_client, walk_id),
+};
+FORMAT(client, msg_client);
+
+static const struct msgfmt_field fail_fields[] = {
+	FLAG(msg_fail, permanent),
+	UINT(msg_fail, exit_code, 1, 125),
+	STRING(msg_fail, reason),
+};
+FORMAT(fail, msg_fail);
+
+static const struct msgfmt_field bye_fields[] = {UINT(msg_bye, reserved, 0, 0)};
+FORMAT(bye, msg_bye);
+
+static const struct msgfmt_field ask_fields[] = {
+	UINT(msg_ask, version, PROTO_VERSION, PROTO_VERSION),
+	UINT(msg_ask, ask, 1, ASK_COUNT - 1),
+};
+FORMAT(ask, msg_ask);
+
+static const struct msgfmt_field process_fields[] = {
+	UINT(msg_process, role, 0, ROLE_COUNT - 1),
+	ANY32(msg_process, pid),
+	ANY32(msg_process, state),
+	ANY32(msg_process, restarts),
+	ANY32(msg_process, replaced),
+	ANY64(msg_process, started_ns),
+	STRING(msg_process, last),
+	STRUCT(msg_process, stats, &stats),
+};
+FORMAT(process, msg_process);
+
+static const struct msgfmt_field summary_fields[] = {
+	FLAG(msg_summary, tracing),
+	FLAG(msg_summary, degraded),
+	ANY64(msg_summary, started_ns),
+	ANY32(msg_summary, config_version),
+	FLAG(msg_summary, config_applied),
+	STRING(msg_summary, config_verdict),
+	STRUCT(msg_summary, config, &config_body),
+	NUMBERS(msg_summary, counters),
+	NUMBERS(msg_summary, ledger),
+};
+FORMAT(summary, msg_summary);
+
+static const struct msgfmt_field records_fields[] = {BYTES(msg_records, data, len_bytes)};
+FORMAT(records, msg_records);
+
+static const struct msgfmt_field done_fields[] = {
+	FLAG(msg_done, ok),
+	STRING(msg_done, reason),
+};
+FORMAT(done, msg_done);
+
+static const struct msgfmt *const formats[MSG_TYPE_COUNT] = {
+#define X(upper, lower, from, to, phases, fds_min, fds_max, frame_max, meaning) \
+	[MSG_##upper] = &lower,
+	PROTO_MESSAGES(X)
+#undef X
+};
+
+int msg_pack(enum msg_type type, const void *msg, uint8_t *buf, size_t cap)
+{
+	const struct proto_row *row = proto_row(type);
+
+	if (!row)
+		return -EINVAL;
+	return msgfmt_pack(type, formats[type], msg, buf,
+			   cap < row->frame_max ? cap : row->frame_max);
+}
+
+int msg_peek_type(const uint8_t *frame, size_t len, uint64_t *type)
+{
+	/* Our frames are arrays of at most 15 values (0x9X), and types small numbers (fixint). */
+	if (len < 2 || (frame[0] & 0xf0) != 0x90 || frame[1] > 0x7f)
+		return -EPROTO;
+	*type = frame[1];
+	return 0;
+}
+_Static_assert(MSG_TYPE_COUNT <= 0x80, "msg_peek_type: type is a fixint");
+
+int msg_unpack(enum msg_type type, const uint8_t *frame, size_t len, union msg *msg)
+{
+	const struct proto_row *row = proto_row(type);
+
+	if (!row || len > row->frame_max)
+		return -EPROTO;
+	return msgfmt_unpack(type, formats[type], frame, len, msg);
+}

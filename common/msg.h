@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each message carries, and its way to bytes and back.
+ *
+ * A frame is one msgpack array: the type, then the fields in the order of the tables in msg.c. A
+ * frame is accepted exactly or not at all: right arity, right types, every number in its range,
+ * every string and list within its bound, no byte left over.
+ *
+ * All structs are plain memory: no pointers, nothing to free. Strings are NUL-terminated and may
+ * hold any other byte: escape them before printing.
+ */
+#ifndef COMMON_MSG_H
+#define COMMON_MSG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config.h"
+#include "common/proto.h"
+#include "common/stats.h"
+
+#define MSG_TEXT_MAX   256u   /* reasons and details */
+#define MSG_PARTS_MAX  32u    /* texts of one candidate */
+#define MSG_ERRORS_MAX 16u    /* errors that one check reports */
+#define MSG_DATA_MAX   61440u /* bytes of records in one RECORDS */
+
+struct msg_hello {
+	uint32_t role; /* enum role */
+	uint32_t pid;
+	uint32_t version; /* PROTO_VERSION */
+};
+
+struct msg_config {
+	uint32_t version; /* counts up with each configuration applied, from 1 */
+	struct config config;
+};
+
+/* What an fd is; the names of links and maps beside it are the kernel side's. */
+enum fd_kind {
+	FD_OBJECTS = 1, /* directory of BPF objects */
+	FD_RING,
+	FD_COUNTERS,
+	FD_LEDGER,
+	FD_SETTINGS,
+	FD_MAP,    /* another map of the object */
+	FD_LINK,   /* an attached program */
+	FD_ITER,   /* a link of an iterator program */
+	FD_OUTPUT, /* an open file, or the directory that output_path is in */
+	FD_SOURCE, /* directory of configuration texts */
+	FD_KIND_COUNT,
+};
+
+struct msg_fd {
+	uint32_t kind; /* enum fd_kind */
+	char name[32];
+};
+
+/* The fds of a message in their order. identity tells one tracer object from another; 0 = none. */
+struct msg_manifest {
+	uint64_t identity;
+	uint32_t fd_count;
+	struct msg_fd fds[PROTO_FDS_MAX];
+};
+
+struct msg_start {
+	struct msg_manifest manifest;
+};
+
+struct msg_loaded {
+	struct msg_manifest manifest;
+};
+
+enum step_result {
+	STEP_OK,
+	STEP_DEGRADED, /* done, with something missing that detail names */
+	STEP_SKIPPED,
+	STEP_NOT_SUPPORTED, /* the next tracer may be tried */
+	STEP_FAILED,
+	STEP_RESULT_COUNT,
+};
+
+struct msg_step {
+	char tracer[24];
+	char name[24];
+	uint32_t result; /* enum step_result */
+	uint64_t duration_us;
+	char detail[MSG_TEXT_MAX];
+};
+
+struct msg_ready {
+	uint32_t reserved; /* 0 */
+};
+
+struct msg_health {
+	uint64_t count; /* how many before this one */
+};
+
+struct msg_stats {
+	uint32_t count; /* stats_count() of the sender's role */
+	uint64_t values[STATS_MAX];
+};
+
+struct msg_walk {
+	uint64_t id; /* comes back in the EVENT_WALK record */
+};
+
+/* A text within a memfd: the texts lie one behind the other. */
+struct msg_part {
+	char name[CONFIG_NAME_MAX];
+	uint32_t len_bytes;
+};
+
+struct msg_candidate {
+	uint32_t part_count;
+	struct msg_part parts[MSG_PARTS_MAX];
+};
+
+/* First memfd: the local file, local.len_bytes. Second, if part_count > 0: the fetched parts. */
+struct msg_check {
+	struct msg_part local;
+	uint32_t part_count;
+	struct msg_part parts[MSG_PARTS_MAX];
+};
+
+struct msg_error {
+	char file[CONFIG_NAME_MAX];
+	uint32_t line; /* from 1; 0 = the whole file */
+	char reason[MSG_TEXT_MAX];
+};
+
+struct msg_checked {
+	uint32_t valid; /* 0 or 1; the configuration counts only if 1 */
+	struct config config;
+	uint32_t error_count;
+	struct msg_error errors[MSG_ERRORS_MAX];
+};
+
+struct msg_verdict {
+	uint32_t applied; /* 0 or 1 */
+	uint32_t version; /* of the configuration in force */
+	char reason[MSG_TEXT_MAX];
+};
+
+enum ask {
+	ASK_STATUS = 1,
+	ASK_LIST,
+	ASK_TAIL,
+	ASK_COUNT,
+};
+
+/* The fd is the client's connection: the exporter answers there. */
+struct msg_client {
+	uint32_t ask;     /* ASK_LIST or ASK_TAIL */
+	uint64_t walk_id; /* ASK_LIST: answer when this walk was seen (or after a second) */
+};
+
+struct msg_fail {
+	uint32_t permanent; /* 1: trying again without a change cannot help */
+	uint32_t exit_code; /* sysexits, for the supervisor to exit with at first start */
+	char reason[2 * MSG_TEXT_MAX];
+};
+
+struct msg_bye {
+	uint32_t reserved; /* 0 */
+};
+
+struct msg_ask {
+	uint32_t version; /* PROTO_VERSION */
+	uint32_t ask;     /* enum ask */
+};
+
+struct msg_process {
+	uint32_t role;
+	uint32_t pid;            /* 0 = not running */
+	uint32_t state;          /* enum life_state of supervisor/life.h */
+	uint32_t restarts;       /* after a crash */
+	uint32_t replaced;       /* for a new configuration */
+	uint64_t started_ns;     /* CLOCK_MONOTONIC */
+	char last[MSG_TEXT_MAX]; /* how the one before ended; "" = there was none */
+	struct msg_stats stats;
+};
+
+#define X(name, meaning) +1
+enum { MSG_COUNTERS = 0 COUNTERS(X), MSG_LEDGER = 0 LEDGER(X) };
+#undef X
+
+struct msg_summary {
+	uint32_t tracing;  /* 0 or 1 */
+	uint32_t degraded; /* 0 or 1 */
+	uint64_t started_ns;
+	uint32_t config_version;
+	uint32_t config_applied; /* what the last candidate or reload got: 0 or 1 */
+	char config_verdict[MSG_TEXT_MAX];
+	struct config config;
+	uint64_t counters[MSG_COUNTERS]; /* in the order of COUNTERS */
+	uint64_t ledger[MSG_LEDGER];     /* in the order of LEDGER */
+};
+
+struct msg_records {
+	uint32_t len_bytes; /* a multiple of sizeof(struct event) */
+	uint8_t data[MSG_DATA_MAX];
+};
+
+struct msg_done {
+	uint32_t ok; /* 0 or 1 */
+	char reason[MSG_TEXT_MAX];
+};
+
+/* Room for any message, for a receiver that doesn't know yet which. */
+union msg {
+	struct msg_hello hello;
+	struct msg_config config;
+	struct msg_start start;
+	struct msg_loaded loaded;
+	struct msg_step step;
+	struct msg_ready ready;
+	struct msg_health health;
+	struct msg_stats stats;
+	struct msg_walk walk;
+	struct msg_candidate candidate;
+	struct msg_check check;
+	struct msg_checked checked;
+	struct msg_verdict verdict;
+	struct msg_client client;
+	struct msg_fail fail;
+	struct msg_bye bye;
+	struct msg_ask ask;
+	struct msg_process process;
+	struct msg_summary summary;
+	struct msg_records records;
+	struct msg_done done;
+};
+
+/*
+ * Pack the message at msg (the struct of that type) into buf.
+ * Returns the frame's length, -EINVAL if a value is out of its range, -EMSGSIZE if cap is too
+ * small.
+ */
+int msg_pack(enum msg_type type, const void *msg, uint8_t *buf, size_t cap);
+
+/* The type a frame claims, without looking at the rest; -EPROTO if there is none. */
+int msg_peek_type(const uint8_t *frame, size_t len, uint64_t *type);
+
+/*
+ * Unpack a frame of the given type into *msg, which is zeroed first. Allocates no more than a fixed
+ * multiple of len. Returns 0, -EPROTO if the frame isn't exactly a message of that type, -ENOMEM.
+ */
+int msg_unpack(enum msg_type type, const uint8_t *frame, size_t len, union msg *msg);
+
+#endif

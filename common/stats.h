@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The numbers that each lasting child reports in STATS, by position: X(name, meaning). */
+#ifndef COMMON_STATS_H
+#define COMMON_STATS_H
+
+#include <stdint.h>
+
+#define STATS_MAX 16u
+
+#define STATS_LOADER(X) \
+	X (walks, "snapshot walks made") \
+		X (walks_failed, "snapshot walks that failed") \
+			X (walk_last_us, "duration of the last walk, microseconds") \
+				X (walk_longest_us, "duration of the longest walk, microseconds") \
+					X (program_missed, \
+					   "program runs the kernel skipped (recursion)")
+
+#define STATS_EXPORTER(X) \
+	X (records, "records read from the ring by this process") \
+		X (live, "live connections in the table") \
+			X (walk_live, "live connections at the last complete walk") \
+				X (ring_used, "bytes waiting in the ring") \
+					X (clients, "command-line clients being served")
+
+#define STATS_POLLER(X) \
+	X (polls, "looks at the source") \
+		X (candidates, "changes found and sent on") \
+			X (errors, "polls that failed") \
+				X (errors_in_row, "failures since the last success") \
+					X (next_poll_ms, "milliseconds to the next poll")
+
+#define X(name, meaning) STAT_LOADER_##name,
+enum { STATS_LOADER(X) STAT_LOADER_COUNT };
+#undef X
+#define X(name, meaning) STAT_EXPORTER_##name,
+enum { STATS_EXPORTER(X) STAT_EXPORTER_COUNT };
+#undef X
+#define X(name, meaning) STAT_POLLER_##name,
+enum { STATS_POLLER(X) STAT_POLLER_COUNT };
+#undef X
+
+/* How many numbers a role reports; 0 for a role that reports none. */
+uint32_t stats_count(uint32_t role);
+
+/* The name of a role's number, NULL when there is none. */
+const char *stats_name(uint32_t role, uint32_t index);
+
+#endif
