@@ -57,17 +57,18 @@ enum event_owner {
  * byte order; an IPv4 address occupies the first 4 bytes and the rest is zero; IPv4-mapped IPv6 is
  * given as IPv4. Ports are in host byte order. "Local" is the end that this socket is.
  *
- * bytes_sent:     payload acknowledged by the peer (struct tcp_sock bytes_acked without SYN and
- * FIN) bytes_received: payload received (bytes_received without FIN) srtt_us, rttvar_us: as
- * tcp_get_info() reports tcpi_rtt and tcpi_rttvar; min_rtt_us: tcp_min_rtt(), 0 when there was no
- * sample state:          enum in include/net/tcp_states.h; in EVENT_CLOSE the state that was left
- * for CLOSE error:          sk_err at close, a positive errno, 0 = none cpu, seq:       seq counts
- * up by one for every record submitted or lost in the sequence that cpu names: within one sequence
- * the ring is in order, a gap is a loss, a repetition is a record delivered twice. A softirq can
- * interrupt a walk or the destruction of a socket and write its own record first, so these have
- * sequences of their own: cpu = the number of the CPU for state changes, EVENT_CPU_LATE | CPU for
- * closes noticed when the socket was destroyed, EVENT_CPU_WALK for the snapshot walk (its update
- * and walk records). Always below EVENT_CPUS.
+ * - bytes_sent: payload acknowledged by the peer (tcp_sock bytes_acked without SYN and FIN)
+ * - bytes_received: payload received (bytes_received without FIN)
+ * - srtt_us, rttvar_us: as tcp_get_info() reports tcpi_rtt and tcpi_rttvar
+ * - min_rtt_us: tcp_min_rtt(), 0 when there was no sample
+ * - state: as in include/net/tcp_states.h; in EVENT_CLOSE the state that was left for CLOSE
+ * - error: sk_err at close, a positive errno, 0 = none
+ * - cpu, seq: seq counts up by one for every record submitted or lost in the sequence that cpu
+ *   names. Within one sequence the ring is in order, a gap is a loss, a repetition is a record
+ *   delivered twice. A softirq can interrupt a walk or the destruction of a socket and write its
+ *   own record first, so these have sequences of their own. For state changes cpu is the number of
+ *   the CPU; EVENT_CPU_LATE | CPU for closes noticed when the socket was destroyed; EVENT_CPU_WALK
+ *   for the snapshot walk (its update and walk records). Always below EVENT_CPUS.
  */
 #define EVENT_CPU_LATE 0x8000u
 #define EVENT_CPU_WALK 0xffffu
@@ -131,52 +132,26 @@ _Static_assert(offsetof(struct event, comm) == 160, "event: comm");
  *   closed = filtered_close + lost_close + submitted_close
  *   submitted_open + submitted_update + submitted_close = what the reader of the ring handles
  */
+/* clang-format off */
 #define COUNTERS(X) \
-	X (opened_connect, "outgoing connections begun (SYN_SENT)") \
-		X (opened_accept, "incoming connections established") \
-			X (opened_partial, \
-			   "connections whose open was not seen, counted when they closed") \
-				X (established, "connections established, both directions") \
-					X (closed, "connections ended, failed attempts included") \
-						X (submitted_open, \
-						   "open records put into the ring") \
-							X (submitted_update, \
-							   "update records put into the ring") \
-								X (submitted_close, \
-								   "close records put into the " \
-								   "ring") \
-									X (filtered_open, \
-									   "open records not " \
-									   "made because of a " \
-									   "filter") \
-										X (filtered_update, \
-										   "update " \
-										   "records not " \
-										   "made because " \
-										   "of a filter") \
-											X (filtered_close, \
-											   "close" \
-											   " reco" \
-											   "rds " \
-											   "not " \
-											   "made " \
-											   "becau" \
-											   "se " \
-											   "of a " \
-											   "filte" \
-											   "r") \
-												X (lost_open, \
-												   "open records lost: ring full") \
-													X (lost_update, \
-													   "update records lost: ring full") \
-														X (lost_close, \
-														   "close records lost: ring full") \
-															X (deferred_update, \
-															   "update records not made because the ring was half full") \
-																X (storage_failed, \
-																   "socket storage could not be allocated; the close is reported as partial") \
-																	X (closed_late, \
-																	   "closes reported when the socket was destroyed: the state change was missed")
+	X(opened_connect, "outgoing connections begun (SYN_SENT)") \
+	X(opened_accept, "incoming connections established") \
+	X(opened_partial, "connections whose open was not seen, counted when they closed") \
+	X(established, "connections established, both directions") \
+	X(closed, "connections ended, failed attempts included") \
+	X(submitted_open, "open records put into the ring") \
+	X(submitted_update, "update records put into the ring") \
+	X(submitted_close, "close records put into the ring") \
+	X(filtered_open, "open records not made because of a filter") \
+	X(filtered_update, "update records not made because of a filter") \
+	X(filtered_close, "close records not made because of a filter") \
+	X(lost_open, "open records lost: ring full") \
+	X(lost_update, "update records lost: ring full") \
+	X(lost_close, "close records lost: ring full") \
+	X(deferred_update, "update records not made because the ring was half full") \
+	X(storage_failed, "socket storage could not be allocated; the close is reported as partial") \
+	X(closed_late, "closes reported when the socket was destroyed: the state change was missed")
+/* clang-format on */
 
 struct counters {
 #define X(name, meaning) __ct_u64 name;
@@ -193,23 +168,18 @@ _Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple o
  * What the exporter did with the records, X(name, meaning): one struct ledger in a mmapable array
  * that the exporter writes and the supervisor shows. It outlives an exporter, as the ring does.
  */
+/* clang-format off */
 #define LEDGER(X) \
-	X (delivered_open, "open records written to the sink") \
-		X (delivered_update, "update records written to the sink") \
-			X (delivered_close, "close records written to the sink") \
-				X (delivered_bytes, "bytes written to the sink") \
-					X (dropped_malformed, "records refused by the decoder") \
-						X (dropped_sink, "records the sink did not take") \
-							X (sink_errors, \
-							   "failed writes to the sink") \
-								X (table_full, \
-								   "live connections not listed " \
-								   "because the table was full") \
-									X (clients_dropped, \
-									   "records not shown to " \
-									   "a command-line " \
-									   "client that read too " \
-									   "slowly")
+	X(delivered_open, "open records written to the sink") \
+	X(delivered_update, "update records written to the sink") \
+	X(delivered_close, "close records written to the sink") \
+	X(delivered_bytes, "bytes written to the sink") \
+	X(dropped_malformed, "records refused by the decoder") \
+	X(dropped_sink, "records the sink did not take") \
+	X(sink_errors, "failed writes to the sink") \
+	X(table_full, "live connections not listed because the table was full") \
+	X(clients_dropped, "records not shown to a command-line client that read too slowly")
+/* clang-format on */
 
 struct ledger {
 #define X(name, meaning) __ct_u64 name;
