@@ -238,7 +238,7 @@ static __always_inline struct event *event_reserve(const struct report *report)
 /* The reader looks at the ring on a timer; it is only woken early when the ring fills up. */
 static __always_inline void event_submit(struct event *event)
 {
-	bool full = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= ring_wakeup_bytes;
+	bool full = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= constants.ring_wakeup_bytes;
 
 	bpf_ringbuf_submit(event, full ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }

@@ -49,6 +49,11 @@ enum event_owner {
 	OWNER_CLOSE = 3,   /* the process that closed or shut down the socket */
 };
 
+/* event.cpu beyond the numbers of CPUs, see there */
+#define EVENT_CPU_LATE 0x8000u
+#define EVENT_CPU_WALK 0xffffu
+#define EVENT_CPUS     0x10000u
+
 /* event.flags */
 #define EVENT_F_PARTIAL 1u /* the open was not seen: older than the tracer, or state was lost */
 
@@ -70,10 +75,6 @@ enum event_owner {
  *   the CPU; EVENT_CPU_LATE | CPU for closes noticed when the socket was destroyed; EVENT_CPU_WALK
  *   for the snapshot walk (its update and walk records). Always below EVENT_CPUS.
  */
-#define EVENT_CPU_LATE 0x8000u
-#define EVENT_CPU_WALK 0xffffu
-#define EVENT_CPUS     0x10000u
-
 struct event {
 	__ct_u16 size; /* sizeof(struct event) */
 	__ct_u8 version;
@@ -229,15 +230,30 @@ _Static_assert(sizeof(struct settings_slot) == 656, "settings_slot: size");
 struct settings {
 	__ct_u32 active; /* 0 or 1 */
 	__ct_u32 pad;
-	__ct_u64 walk_id; /* number of the snapshot walk under way */
+	__ct_u64 walk_id; /* of the snapshot walk under way; 0 = on the tick, nobody asked for it */
 	struct settings_slot slots[2];
 };
 _Static_assert(sizeof(struct settings) == 1328, "settings: size");
 
+/*
+ * What is fixed when the programs are loaded: the only thing in the data section CONSTANTS_SECTION.
+ */
+struct constants {
+	__ct_u64 ring_wakeup_bytes; /* wake the reader when this much is waiting in the ring */
+	__ct_u64 ring_defer_bytes;  /* no update records beyond: the rest is for opens and closes */
+};
+_Static_assert(sizeof(struct constants) == 16, "constants: size");
+
+#define CONSTANTS_SECTION ".rodata.constants"
+
 /* Names of the maps and programs; the manifest that travels with their fds uses them. */
-#define MAP_RING     "ring"
-#define MAP_COUNTERS "counters"
-#define MAP_LEDGER   "ledger"
-#define MAP_SETTINGS "settings"
+#define MAP_RING          "ring"
+#define MAP_COUNTERS      "counters"
+#define MAP_LEDGER        "ledger"
+#define MAP_SETTINGS      "settings"
+#define MAP_CONNECTIONS   "connections"
+#define PROGRAM_SET_STATE "trace_set_state"
+#define PROGRAM_DESTROY   "trace_destroy_sock"
+#define PROGRAM_WALK      "walk_connections"
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The maps. ring, counters, ledger and settings travel by fd to user space under the names in
- * event.h; connections and sequences concern the programs alone and live as long as they do.
+ * The maps. They travel by fd to user space under the names in event.h; sequences and the variables
+ * concern the programs alone and live as long as they do.
  */
 #ifndef CONNTRACE_MAPS_H
 #define CONNTRACE_MAPS_H
@@ -76,9 +76,10 @@ struct {
 } sequences SEC(".maps");
 
 /* Set by the loader before load, from the size of the ring. */
-const volatile __u64 ring_wakeup_bytes = 1u << 18; /* wake the reader when this much is waiting */
-const volatile __u64 ring_defer_bytes = 1u
-					<< 19; /* leave the rest of the ring to opens and closes */
+const volatile struct constants constants SEC(CONSTANTS_SECTION) = {
+	.ring_wakeup_bytes = 1u << 18,
+	.ring_defer_bytes = 1u << 19,
+};
 
 /* One walk at a time: the loader reads one iterator after the other. */
 static __u64 walk_seq;

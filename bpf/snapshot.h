@@ -18,7 +18,7 @@ static __always_inline void snapshot_update(const struct sock *sk, const struct 
 
 	if (!count)
 		return;
-	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > ring_defer_bytes) {
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > constants.ring_defer_bytes) {
 		COUNT(count, deferred_update);
 		return;
 	}
