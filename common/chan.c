@@ -9,8 +9,13 @@
 
 #include "common/proto.h"
 
-/* Room for one fd more than a message may carry, so that one too many is seen as such. */
-#define CONTROL_BYTES CMSG_SPACE(sizeof(int) * (PROTO_FDS_MAX + 1))
+/*
+ * Room for one fd more than a message may carry, so that one too many is seen as such. CMSG_SPACE
+ * pads, and the kernel fills the padding with one fd more: what it may use is CMSG_LEN.
+ */
+#define FDS_ROOM      (PROTO_FDS_MAX + 1)
+#define CONTROL_BYTES CMSG_SPACE(sizeof(int) * FDS_ROOM)
+#define CONTROL_LEN   CMSG_LEN(sizeof(int) * FDS_ROOM)
 
 int chan_pair(int fds[2])
 {
@@ -64,7 +69,7 @@ static void close_all(const int *fds, uint32_t fd_count)
 		close(fds[i]);
 }
 
-/* Takes the fds out of a received header; at most PROTO_FDS_MAX + 1 fit its buffer. */
+/* Takes the fds out of a received header; no more than FDS_ROOM fit into CONTROL_LEN. */
 static uint32_t take_fds(struct msghdr *hdr, int *fds)
 {
 	uint32_t taken = 0;
@@ -88,8 +93,8 @@ int chan_recv(int fd, uint8_t *frame, size_t cap, int *fds, uint32_t *fd_count)
 	struct msghdr hdr = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
 			     .msg_control = control,
-			     .msg_controllen = sizeof(control)};
-	int received[PROTO_FDS_MAX + 1];
+			     .msg_controllen = CONTROL_LEN};
+	int received[FDS_ROOM];
 	uint32_t count;
 	ssize_t len;
 

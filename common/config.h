@@ -13,6 +13,10 @@
 #define CONFIG_PATH_MAX 256u
 #define CONFIG_NAME_MAX 64u
 
+/* Bytes of one configuration text, and of all texts of one check together. */
+#define CONFIG_TEXT_MAX  (64u << 10)
+#define CONFIG_TEXTS_MAX (1u << 20)
+
 /* Ranges, inclusive. */
 #define CONFIG_SNAPSHOT_MS_MIN 100u
 #define CONFIG_SNAPSHOT_MS_MAX 3600000u

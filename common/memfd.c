@@ -60,7 +60,7 @@ int memfd_read(int fd, size_t len, char **bytes)
 	while (done < len) {
 		ssize_t n = pread(fd, *bytes + done, len - done, (off_t)done);
 
-		if (n <= 0 && errno == EINTR)
+		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
 			free(*bytes);
