@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this process may still do once the programs are attached. */
+#ifndef LOADER_SANDBOX_H
+#define LOADER_SANDBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the loader needs to load and attach, and all it may ever have. */
+extern const uint64_t sandbox_caps_needed;
+
+/*
+ * Whether the needed capabilities are permitted; makes them effective. Returns 0, or a negative
+ * errno with the reason and the remedy in why; -EPERM = they are not there.
+ */
+int sandbox_raise(char *why, size_t cap);
+
+/*
+ * Give up what the kernel allows, for good (no_new_privs): everything, if an iterator can be
+ * created from the link without it; else all but CAP_BPF. *left is what stays, read back from the
+ * process. Returns 0 or a negative errno, -EPERM if something did not go.
+ */
+int sandbox_drop(int iter_link_fd, uint64_t *left);
+
+/*
+ * No file (Landlock, where the kernel has it), and only the system calls of a
+ * loader at work. *landlock_abi is 0 without Landlock. Returns 0 or a negative errno.
+ */
+int sandbox_enter(int *landlock_abi);
+
+#endif

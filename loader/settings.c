@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/settings.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+int settings_open(int map_fd, struct settings **settings)
+{
+	void *mapped =
+		mmap(NULL, sizeof(**settings), PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
+
+	if (mapped == MAP_FAILED)
+		return -errno;
+	*settings = mapped;
+	return 0;
+}
+
+void settings_apply(struct settings *settings, const struct config *config, uint32_t version)
+{
+	uint32_t next = !(settings->active & 1);
+	struct settings_slot *slot = &settings->slots[next];
+
+	memset(slot, 0, sizeof(*slot));
+	slot->generation = version;
+	slot->families = config->families;
+	slot->record_open = config->record_open;
+	slot->filter_count = config->filter_count;
+	memcpy(slot->filters, config->filters, sizeof(slot->filters));
+	__atomic_store_n(&settings->active, next, __ATOMIC_RELEASE);
+}
+
+void settings_set_walk(struct settings *settings, uint64_t walk_id)
+{
+	__atomic_store_n(&settings->walk_id, walk_id, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the programs read at run time, in a map both sides have mapped: no bpf(2), no privilege. */
+#ifndef LOADER_SETTINGS_H
+#define LOADER_SETTINGS_H
+
+#include <stdint.h>
+
+#include "bpf/event.h"
+#include "common/config.h"
+
+/* Map the settings map. The mapping lives as long as the process. Returns 0 or a negative errno. */
+int settings_open(int map_fd, struct settings **settings);
+
+/* Put a configuration in force: the slot nobody reads is filled, then made the active one. */
+void settings_apply(struct settings *settings, const struct config *config, uint32_t version);
+
+/* The number the next walk's end record carries. */
+void settings_set_walk(struct settings *settings, uint64_t walk_id);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/walk.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/loop.h"
+
+/* The kernel interrupts a walk after a million sockets (bpf_seq_read(), -EAGAIN). */
+#define READS_MAX 64
+
+static int read_to_end(int fd)
+{
+	char nothing[8];
+
+	for (int i = 0; i < READS_MAX; i++) {
+		ssize_t n = read(fd, nothing, sizeof(nothing));
+
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+	}
+	return -EOVERFLOW;
+}
+
+int walk_run(int link_fd, struct walk_stats *stats)
+{
+	uint64_t begin_ns = loop_now_ns();
+	int fd = bpf_iter_create(link_fd);
+	int err = fd < 0 ? -errno : read_to_end(fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (err) {
+		stats->failed++;
+		return err;
+	}
+	stats->walks++;
+	stats->last_us = (loop_now_ns() - begin_ns) / 1000;
+	if (stats->last_us > stats->longest_us)
+		stats->longest_us = stats->last_us;
+	return 0;
+}
+
+uint64_t walk_missed_runs(int prog_fd)
+{
+	struct bpf_prog_info info = {.type = 0};
+	uint32_t len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(prog_fd, &info, &len) < 0 ? 0 : info.recursion_misses;
+}

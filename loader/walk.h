@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A snapshot walk: reading an iterator makes the kernel visit every socket. */
+#ifndef LOADER_WALK_H
+#define LOADER_WALK_H
+
+#include <stdint.h>
+
+struct walk_stats {
+	uint64_t walks;
+	uint64_t failed;
+	uint64_t last_us;
+	uint64_t longest_us;
+};
+
+/*
+ * Walk once over all sockets; blocks until that is done. The records go into the ring. Returns 0 or
+ * a negative errno, and counts either way.
+ */
+int walk_run(int link_fd, struct walk_stats *stats);
+
+/* Runs of a program that the kernel skipped because it was running on that CPU; 0 if unknown. */
+uint64_t walk_missed_runs(int prog_fd);
+
+#endif
