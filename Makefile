@@ -58,7 +58,15 @@ conntraced_SRC := $(COMMON) \
 conntraced_LIB := -lmsgpackc -lcap
 
 conntrace-loader_SRC := $(COMMON) $(CHILD) \
-	loader/main.c
+	loader/attach.c \
+	loader/btf.c \
+	loader/handover.c \
+	loader/main.c \
+	loader/object.c \
+	loader/sandbox.c \
+	loader/settings.c \
+	loader/tracer.c \
+	loader/walk.c
 conntrace-loader_LIB := -lmsgpackc -lcap -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \

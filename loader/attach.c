@@ -53,12 +53,14 @@ static const char *verifier_verdict(void)
 static int explain(int err, char *why, size_t cap)
 {
 	const char *verdict = verifier_verdict();
+	char cause[64];
 
+	/* libbpf has error numbers of its own beside errno's. */
+	libbpf_strerror(err, cause, sizeof(cause));
 	if (verdict)
 		snprintf(why, cap, "the kernel's verifier refused: %s", verdict);
 	else
-		snprintf(why, cap, "%s%s%s", strerror(-err), first_warning[0] ? ": " : "",
-			 first_warning);
+		snprintf(why, cap, "%s%s%s", cause, first_warning[0] ? ": " : "", first_warning);
 	return err;
 }
 
