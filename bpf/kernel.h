@@ -39,6 +39,7 @@ typedef _Bool bool;
 #define BPF_RB_NO_WAKEUP    1ull
 #define BPF_RB_FORCE_WAKEUP 2ull
 #define BPF_RB_AVAIL_DATA   0ull
+#define BPF_RB_PROD_POS     3ull
 
 /* include/net/tcp_states.h */
 enum {
