@@ -70,7 +70,20 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 conntrace-loader_LIB := -lmsgpackc -lcap -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
-	exporter/main.c
+	exporter/clients.c \
+	exporter/clock.c \
+	exporter/decode.c \
+	exporter/json.c \
+	exporter/jsonbuf.c \
+	exporter/ledger.c \
+	exporter/live.c \
+	exporter/main.c \
+	exporter/names.c \
+	exporter/pump.c \
+	exporter/ring.c \
+	exporter/sandbox.c \
+	exporter/sink.c \
+	exporter/table.c
 conntrace-exporter_LIB := -lmsgpackc -lcap
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \

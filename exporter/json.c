@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exporter/json.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "exporter/jsonbuf.h"
+#include "exporter/names.h"
+
+struct field {
+	const char *name;
+	void (*put)(struct jsonbuf *json, const struct event *event, const struct field *field,
+		    int64_t offset_ns);
+	size_t offset;
+	const char *(*word)(uint32_t number);
+};
+
+#define PUT(kind) \
+	static void put_##kind(struct jsonbuf *json, const struct event *event, \
+			       const struct field *field, int64_t offset_ns)
+
+#define UNUSED ((void)field, (void)offset_ns)
+
+#define PUT_NUMBER(type) \
+	PUT(type) \
+	{ \
+		type value; \
+\
+		(void)offset_ns; \
+		memcpy(&value, (const uint8_t *)event + field->offset, sizeof(value)); \
+		jsonbuf_u64(json, value); \
+	}
+
+PUT_NUMBER(uint8_t)
+PUT_NUMBER(uint16_t)
+PUT_NUMBER(uint32_t)
+PUT_NUMBER(uint64_t)
+
+PUT(time)
+{
+	uint64_t value;
+
+	memcpy(&value, (const uint8_t *)event + field->offset, sizeof(value));
+	jsonbuf_u64(json, value ? value + (uint64_t)offset_ns : 0);
+}
+
+PUT(word)
+{
+	const char *word = field->word(*((const uint8_t *)event + field->offset));
+
+	(void)offset_ns;
+	if (word)
+		jsonbuf_string(json, word, SIZE_MAX);
+	else
+		jsonbuf_null(json);
+}
+
+PUT(address)
+{
+	char text[NAMES_TEXT_MAX];
+
+	(void)offset_ns;
+	names_address(event->family, (const uint8_t *)event + field->offset, text);
+	jsonbuf_string(json, text, sizeof(text));
+}
+
+/* A process number; without an owner there is none. */
+PUT(owned)
+{
+	if (event->owner == OWNER_UNKNOWN)
+		jsonbuf_null(json);
+	else
+		put_uint32_t(json, event, field, offset_ns);
+}
+
+PUT(comm)
+{
+	UNUSED;
+	jsonbuf_string(json, event->comm, sizeof(event->comm));
+}
+
+PUT(partial)
+{
+	UNUSED;
+	jsonbuf_bool(json, event->flags & EVENT_F_PARTIAL);
+}
+
+PUT(error)
+{
+	char text[NAMES_TEXT_MAX];
+
+	UNUSED;
+	if (!event->error) {
+		jsonbuf_null(json);
+		return;
+	}
+	names_error(event->error, text);
+	jsonbuf_string(json, text, sizeof(text));
+}
+
+PUT(duration)
+{
+	uint64_t end = event->closed_ns ? event->closed_ns : event->recorded_ns;
+
+	UNUSED;
+	jsonbuf_u64(json, event->opened_ns && end > event->opened_ns ? end - event->opened_ns : 0);
+}
+
+#define AT(member) offsetof(struct event, member)
+#define NUMBER(type, member) \
+	{ \
+#member, put_##type, AT(member), NULL \
+	}
+#define WORD(name, member, w) \
+	{ \
+		name, put_word, AT(member), w \
+	}
+
+/* The order is part of the contract. */
+static const struct field fields[] = {
+	WORD("event", type, names_event),
+	WORD("protocol", protocol, names_protocol),
+	NUMBER(uint8_t, family),
+	{"saddr", put_address, AT(saddr), NULL},
+	NUMBER(uint16_t, sport),
+	{"daddr", put_address, AT(daddr), NULL},
+	NUMBER(uint16_t, dport),
+	WORD("direction", direction, names_direction),
+	NUMBER(uint32_t, netns),
+	NUMBER(uint64_t, cookie),
+	{"pid", put_owned, AT(pid), NULL},
+	{"comm", put_comm, AT(comm), NULL},
+	{"uid", put_owned, AT(uid), NULL},
+	NUMBER(uint64_t, cgroup_id),
+	{"opened_ns", put_time, AT(opened_ns), NULL},
+	{"established_ns", put_time, AT(established_ns), NULL},
+	{"closed_ns", put_time, AT(closed_ns), NULL},
+	NUMBER(uint64_t, bytes_sent),
+	NUMBER(uint64_t, bytes_received),
+	NUMBER(uint32_t, segs_out),
+	NUMBER(uint32_t, segs_in),
+	NUMBER(uint32_t, retransmits),
+	NUMBER(uint32_t, srtt_us),
+	NUMBER(uint32_t, rttvar_us),
+	NUMBER(uint32_t, min_rtt_us),
+	WORD("state", state, names_state),
+	NUMBER(uint64_t, seq),
+	NUMBER(uint32_t, cpu),
+	WORD("owner", owner, names_owner),
+	{"partial", put_partial, 0, NULL},
+	{"error", put_error, 0, NULL},
+	{"duration_ns", put_duration, 0, NULL},
+	{"recorded_ns", put_time, AT(recorded_ns), NULL},
+};
+
+int json_event(const struct event *event, int64_t offset_ns, char *out, size_t cap)
+{
+	struct jsonbuf json;
+
+	jsonbuf_init(&json, out, cap);
+	jsonbuf_open(&json, '{');
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		jsonbuf_key(&json, fields[i].name);
+		fields[i].put(&json, event, &fields[i], offset_ns);
+	}
+	jsonbuf_close(&json, '}');
+	jsonbuf_newline(&json);
+	return json.full ? -EMSGSIZE : (int)json.len;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The account of what was done with the records, in a map that outlives this process. */
+#ifndef EXPORTER_LEDGER_H
+#define EXPORTER_LEDGER_H
+
+#include <stdint.h>
+
+#include "bpf/event.h"
+
+/*
+ * Map the ledger behind fd, which stays the caller's. Returns 0, -EINVAL if the fd can't be one, or
+ * another negative errno. It stays mapped as long as the process lives.
+ */
+int ledger_open(struct ledger **ledger, int fd);
+
+/* Only one process adds; others read meanwhile and must not see half a number. */
+static inline void ledger_add(uint64_t *count, uint64_t n)
+{
+	if (n)
+		__atomic_fetch_add(count, n, __ATOMIC_RELAXED);
+}
+
+#endif

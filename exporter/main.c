@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conntrace-exporter: reads the ring, writes the records out, knows the live connections. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/child.h"
+#include "common/log.h"
+#include "exporter/clock.h"
+#include "exporter/ledger.h"
+#include "exporter/pump.h"
+#include "exporter/sandbox.h"
+
+#define TICK_MS       100
+#define SINK_WAIT_MS  20   /* in a turn: the channel must be heard */
+#define DRAIN_WAIT_MS 200  /* at the end */
+#define DRAIN_MS      2000 /* in all */
+
+struct exporter {
+	struct child child;
+	struct pump pump;
+	struct config config;
+	bool configured;
+	int ring_fd;
+	int tick_fd;
+	int watch_fd;
+};
+
+static void end_if_broken(struct exporter *exporter, enum pump_end end)
+{
+	if (end == PUMP_ENDED)
+		child_fail(&exporter->child, 1, EX_IOERR,
+			   "output %s: its reader is gone: start conntrace with a reader that "
+			   "stays, or let it write to a file (output.path)",
+			   exporter->pump.sink.name);
+	if (end == PUMP_DAMAGED)
+		child_fail(&exporter->child, 1, EX_SOFTWARE,
+			   "ring: a record's header is out of bounds: restart conntraced, and "
+			   "report it if it happens again");
+}
+
+static void turn(struct exporter *exporter)
+{
+	enum pump_end end = pump_turn(&exporter->pump, SINK_WAIT_MS);
+
+	end_if_broken(exporter, end);
+	/* Edge-triggered, so that a record under way or a stuck sink doesn't keep us busy: setting
+	   the source anew brings us back after whoever else is waiting. */
+	if (end == PUMP_MORE)
+		(void)loop_change(&exporter->child.loop, exporter->ring_fd, EPOLLIN | EPOLLET);
+}
+
+static void on_ring(void *ctx, uint32_t events)
+{
+	(void)events;
+	turn(ctx);
+}
+
+static void on_tick(void *ctx, uint32_t events)
+{
+	struct exporter *exporter = ctx;
+
+	(void)events;
+	if (!loop_timer_ack(exporter->tick_fd))
+		return;
+	turn(exporter);
+	clients_tick(&exporter->pump.clients);
+}
+
+static void on_clock(void *ctx, uint32_t events)
+{
+	struct exporter *exporter = ctx;
+
+	(void)events;
+	if (clock_was_set(exporter->watch_fd))
+		exporter->pump.offset_ns = clock_offset_ns();
+}
+
+static int on_config(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct exporter *exporter = ctx;
+
+	(void)fds;
+	if (exporter->configured || config_inconsistent(&msg->config.config))
+		return -EPROTO;
+	exporter->config = msg->config.config;
+	exporter->configured = true;
+	return 0;
+}
+
+static int fail(struct exporter *exporter, int err, const char *what)
+{
+	child_fail(&exporter->child, 0, EX_OSERR, "%s: %s", what, strerror(-err));
+	return err;
+}
+
+static const char *output_remedy(int err)
+{
+	switch (err) {
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+		return "let the user conntraced runs as write there, or set another output.path";
+	case -ELOOP:
+		return "a symbolic link is not followed: name the file itself";
+	case -ENXIO:
+		return "start the reader of the named pipe first";
+	case -EINVAL:
+	case -EISDIR:
+		return "name a file, a pipe or a character device";
+	default:
+		return "set another output.path";
+	}
+}
+
+static int open_output(struct exporter *exporter, int fd, const char *kind)
+{
+	struct sink *sink = &exporter->pump.sink;
+	const char *path = exporter->config.output_path;
+	bool table = exporter->config.output_format == FORMAT_TABLE;
+	int err;
+
+	if (strcmp(kind, "directory") == 0) {
+		err = sink_open_directory(sink, fd, path);
+		close(fd);
+	} else {
+		path = "standard output";
+		err = sink_open_file(sink, fd, path);
+	}
+	if (err) {
+		child_fail(&exporter->child, 1, EX_CANTCREAT, "output %s: %s: %s", path,
+			   strerror(-err), output_remedy(err));
+		return err;
+	}
+	if (exporter->config.output_format == FORMAT_AUTO)
+		table = isatty(sink->fd);
+	tzset();
+	pump_begin(&exporter->pump, table);
+	return 0;
+}
+
+static int open_maps(struct exporter *exporter, int ring_fd, int ledger_fd)
+{
+	struct pump *pump = &exporter->pump;
+	int err = ring_open(&pump->ring, ring_fd, exporter->config.ring_bytes);
+
+	if (err)
+		return fail(exporter, err, "ring: its fd is not a ring of the configured size");
+	err = ledger_open(&pump->ledger, ledger_fd);
+	close(ledger_fd);
+	if (err)
+		return fail(exporter, err, "ledger: its fd can't be mapped as one");
+	err = live_open(&pump->live, exporter->config.live_max);
+	if (err)
+		return fail(exporter, err, "table of live connections");
+	clients_init(&pump->clients, &exporter->child.loop, &pump->live,
+		     &pump->ledger->clients_dropped);
+	return 0;
+}
+
+static int watch(struct exporter *exporter)
+{
+	struct loop *loop = &exporter->child.loop;
+	int err;
+
+	exporter->watch_fd = clock_watch();
+	err = exporter->watch_fd < 0 ? exporter->watch_fd : 0;
+	exporter->pump.offset_ns = clock_offset_ns();
+	if (!err)
+		err = loop_add(loop, exporter->watch_fd, EPOLLIN, on_clock, exporter);
+	if (!err)
+		err = loop_add(loop, exporter->ring_fd, EPOLLIN | EPOLLET, on_ring, exporter);
+	if (err)
+		return err;
+	exporter->tick_fd = loop_timer(loop, 1, TICK_MS, on_tick, exporter);
+	return exporter->tick_fd < 0 ? exporter->tick_fd : 0;
+}
+
+/* Each of the three fds once, and nothing else. Returns 0, or -EPROTO with nothing taken. */
+static int sort_fds(const struct msg_manifest *manifest, uint32_t fd_count,
+		    uint32_t at[FD_KIND_COUNT])
+{
+	memset(at, 0xff, sizeof(*at) * FD_KIND_COUNT);
+	if (manifest->fd_count != fd_count || fd_count != 3)
+		return -EPROTO;
+	for (uint32_t i = 0; i < fd_count; i++)
+		at[manifest->fds[i].kind] = i;
+	if (at[FD_RING] >= fd_count || at[FD_LEDGER] >= fd_count || at[FD_OUTPUT] >= fd_count)
+		return -EPROTO;
+	return 0;
+}
+
+static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct exporter *exporter = ctx;
+	const struct msg_manifest *manifest = &msg->start.manifest;
+	uint32_t at[FD_KIND_COUNT];
+	const char *what;
+	int err = exporter->configured ? sort_fds(manifest, fds->count, at) : -EPROTO;
+
+	if (err)
+		return err;
+	exporter->ring_fd = dispatch_take_fd(fds, at[FD_RING]);
+	err = open_maps(exporter, exporter->ring_fd, dispatch_take_fd(fds, at[FD_LEDGER]));
+	if (!err)
+		err = open_output(exporter, dispatch_take_fd(fds, at[FD_OUTPUT]),
+				  manifest->fds[at[FD_OUTPUT]].name);
+	if (err)
+		return err;
+	err = watch(exporter);
+	if (err)
+		return fail(exporter, err, "event loop");
+	err = sandbox_enter(&what);
+	if (err)
+		return fail(exporter, err, what);
+	err = child_ready(&exporter->child);
+	return err ? fail(exporter, err, "channel") : 0;
+}
+
+static int on_client(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct exporter *exporter = ctx;
+
+	clients_add(&exporter->pump.clients, dispatch_take_fd(fds, 0), (enum ask)msg->client.ask,
+		    msg->client.walk_id);
+	return 0;
+}
+
+static void on_stats(void *ctx, struct msg_stats *stats)
+{
+	const struct pump *pump = &((struct exporter *)ctx)->pump;
+
+	stats->count = STAT_EXPORTER_COUNT;
+	stats->values[STAT_EXPORTER_records] = pump->records;
+	stats->values[STAT_EXPORTER_live] = pump->live.count;
+	stats->values[STAT_EXPORTER_walk_live] = pump->walk_live;
+	stats->values[STAT_EXPORTER_ring_used] = ring_used(&pump->ring);
+	stats->values[STAT_EXPORTER_clients] = pump->clients.count;
+}
+
+/* What is in the ring now; what the sink doesn't take stays there for the next exporter. */
+static void on_stop(void *ctx)
+{
+	struct exporter *exporter = ctx;
+	uint64_t deadline_ms = loop_now_ms() + DRAIN_MS;
+	enum pump_end end = PUMP_MORE;
+
+	if (exporter->child.phase != PHASE_RUNNING)
+		return;
+	while (end == PUMP_MORE && loop_now_ms() < deadline_ms) {
+		end = pump_turn(&exporter->pump, DRAIN_WAIT_MS);
+		if (end == PUMP_STUCK && exporter->pump.failing_error == -EAGAIN)
+			end = PUMP_MORE;
+	}
+}
+
+static const struct dispatch_table table = {
+	.self = ROLE_EXPORTER,
+	.handlers =
+		{
+			[MSG_CONFIG] = on_config,
+			[MSG_START] = on_start,
+			[MSG_CLIENT] = on_client,
+		},
+};
+
+int main(void)
+{
+	static struct exporter exporter;
+
+	if (child_init(&exporter.child, ROLE_EXPORTER, &table, &exporter, 0) == 0) {
+		/* A limit on the size of files is an error of write(2), not the end. */
+		(void)signal(SIGXFSZ, SIG_IGN);
+		exporter.child.on_stats = on_stats;
+		exporter.child.on_stop = on_stop;
+	}
+	return child_run(&exporter.child);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exporter/pump.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "exporter/decode.h"
+#include "exporter/json.h"
+#include "exporter/ledger.h"
+#include "exporter/table.h"
+
+_Static_assert(JSON_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
+_Static_assert(TABLE_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
+
+static int format_table(const struct event *event, int64_t offset_ns, char *out, size_t cap)
+{
+	return cap < TABLE_LINE_MAX ? -EMSGSIZE : table_event(event, offset_ns, out);
+}
+
+void pump_begin(struct pump *pump, bool table)
+{
+	char *out;
+	size_t cap;
+
+	pump->format = table ? format_table : json_event;
+	out = table ? sink_room(&pump->sink, &cap) : NULL;
+	if (out)
+		sink_put(&pump->sink, (size_t)table_header(out), 0);
+}
+
+/* The batch ended, one way or the other: put it into the ledger, then take it out of the ring. */
+static void settle(struct pump *pump)
+{
+	struct ledger *ledger = pump->ledger;
+	struct sink_tally tally;
+
+	sink_settle(&pump->sink, &tally);
+	ledger_add(&ledger->delivered_open, tally.delivered[EVENT_OPEN]);
+	ledger_add(&ledger->delivered_update, tally.delivered[EVENT_UPDATE]);
+	ledger_add(&ledger->delivered_close, tally.delivered[EVENT_CLOSE]);
+	ledger_add(&ledger->delivered_bytes, tally.bytes);
+	ledger_add(&ledger->dropped_sink, tally.dropped);
+	ledger_add(&ledger->dropped_malformed, pump->malformed);
+	pump->failing_dropped += tally.dropped;
+	pump->malformed = 0;
+	ring_release(&pump->ring);
+}
+
+static void note_recovery(struct pump *pump)
+{
+	if (!pump->failing_since_ms)
+		return;
+	if (pump->failing_dropped || pump->failing_error != -EAGAIN)
+		log_warning("output %s: written again; %llu records dropped meanwhile",
+			    pump->sink.name, (unsigned long long)pump->failing_dropped);
+	pump->failing_since_ms = 0;
+	pump->failing_dropped = 0;
+	pump->failing_error = 0;
+}
+
+static void note_failure(struct pump *pump, int err)
+{
+	if (err != -EAGAIN)
+		ledger_add(&pump->ledger->sink_errors, 1);
+	/* A reader that is slow for a moment is nothing to tell. */
+	if (err != -EAGAIN && err != pump->failing_error)
+		log_error("output %s: write: %s: records wait in the ring, after %u s they are "
+			  "dropped and counted; make it writable again",
+			  pump->sink.name, strerror(-err), PUMP_PATIENCE_MS / 1000);
+	pump->failing_error = err;
+	if (!pump->failing_since_ms)
+		pump->failing_since_ms = loop_now_ms();
+}
+
+/* Returns PUMP_DRY when the batch is settled, else why not. */
+static enum pump_end flush(struct pump *pump, int wait_ms)
+{
+	bool progress, first_drop = pump->failing_dropped == 0;
+	int err = sink_write(&pump->sink, wait_ms, &progress);
+
+	if (!err) {
+		if (pump->sink.len)
+			note_recovery(pump);
+		settle(pump);
+		return PUMP_DRY;
+	}
+	note_failure(pump, err);
+	if (err == -EPIPE)
+		return PUMP_ENDED;
+	if (progress)
+		pump->failing_since_ms = loop_now_ms();
+	if (loop_now_ms() - pump->failing_since_ms < PUMP_PATIENCE_MS)
+		return PUMP_STUCK;
+	settle(pump);
+	if (first_drop && pump->failing_dropped)
+		log_error("output %s: not writable for %u s (%s): records are dropped and counted",
+			  pump->sink.name, PUMP_PATIENCE_MS / 1000,
+			  err == -EAGAIN ? "its reader does not read" : strerror(-err));
+	return PUMP_DRY;
+}
+
+static void keep_live(struct pump *pump, const struct event *event)
+{
+	if (event->type == EVENT_CLOSE)
+		live_remove(&pump->live, event->cookie);
+	else if (live_put(&pump->live, event) < 0)
+		ledger_add(&pump->ledger->table_full, 1);
+}
+
+static void end_walk(struct pump *pump, const struct event *event)
+{
+	pump->walk_live = event->walk_live;
+	live_walk(&pump->live);
+	clients_walk(&pump->clients, event->walk_id);
+}
+
+static void refuse(struct pump *pump, enum decode_result result)
+{
+	static bool told;
+
+	pump->malformed++;
+	if (!told)
+		log_error("record refused: %s: the tracer and the exporter are not of one version? "
+			  "install both from one package",
+			  decode_result_text(result));
+	told = true;
+}
+
+/* out has room for a line. */
+static void handle(struct pump *pump, const struct ring_record *record, char *out, size_t cap)
+{
+	enum decode_result result;
+	struct event event;
+	int len;
+
+	pump->records++;
+	result = decode_event(record->bytes, record->len_bytes, &event);
+	if (result != DECODE_OK) {
+		refuse(pump, result);
+		return;
+	}
+	if (event.type == EVENT_WALK) {
+		end_walk(pump, &event);
+		return;
+	}
+	keep_live(pump, &event);
+	clients_record(&pump->clients, &event);
+	len = pump->format(&event, pump->offset_ns, out, cap);
+	if (len > 0)
+		sink_put(&pump->sink, (size_t)len, event.type);
+	else
+		pump->malformed++;
+}
+
+static enum pump_end take_records(struct pump *pump, int wait_ms)
+{
+	for (uint32_t i = 0; i < PUMP_TURN_RECORDS; i++) {
+		struct ring_record record;
+		size_t cap;
+		char *out = sink_room(&pump->sink, &cap);
+		enum pump_end end = PUMP_DRY;
+		int got;
+
+		if (!out)
+			end = flush(pump, wait_ms);
+		if (end != PUMP_DRY)
+			return end;
+		out = out ? out : sink_room(&pump->sink, &cap);
+		got = ring_next(&pump->ring, &record);
+		if (got <= 0)
+			return got < 0 ? PUMP_DAMAGED : PUMP_DRY;
+		handle(pump, &record, out, cap);
+	}
+	return PUMP_MORE;
+}
+
+enum pump_end pump_turn(struct pump *pump, int wait_ms)
+{
+	enum pump_end end = take_records(pump, wait_ms), flushed = PUMP_DRY;
+
+	clients_flush(&pump->clients);
+	if (end == PUMP_DRY || end == PUMP_MORE)
+		flushed = flush(pump, wait_ms);
+	return flushed == PUMP_DRY ? end : flushed;
+}

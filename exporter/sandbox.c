@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exporter/sandbox.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "common/landlock.h"
+#include "common/seccomp.h"
+
+static const struct seccomp_rule allowed[] = {
+	/* the channel, the clients, the sink, the log */
+	SECCOMP_ALLOW(read),
+	SECCOMP_ALLOW(write),
+	SECCOMP_ALLOW(close),
+	SECCOMP_ALLOW(sendmsg),
+	SECCOMP_ALLOW(recvmsg),
+	SECCOMP_ALLOW_IF(fcntl, 1, ~0u, F_GETFL),
+	SECCOMP_ALLOW_IF(fcntl, 1, ~0u, F_SETFL),
+#ifdef SYS_poll
+	SECCOMP_ALLOW(poll),
+#endif
+	SECCOMP_ALLOW(ppoll),
+	SECCOMP_ALLOW(restart_syscall),
+	/* the loop */
+	SECCOMP_ALLOW(epoll_ctl),
+#ifdef SYS_epoll_wait
+	SECCOMP_ALLOW(epoll_wait),
+#endif
+	SECCOMP_ALLOW(epoll_pwait),
+	SECCOMP_ALLOW(timerfd_create),
+	SECCOMP_ALLOW(timerfd_settime),
+	SECCOMP_ALLOW(clock_gettime), /* where the vDSO has none */
+	/* malloc in msgpack-c; nothing becomes executable */
+	SECCOMP_ALLOW(brk),
+	SECCOMP_ALLOW_IF(mmap, 2, PROT_EXEC, 0),
+	SECCOMP_ALLOW(munmap),
+	SECCOMP_ALLOW(mremap),
+	SECCOMP_ALLOW(madvise),
+	SECCOMP_ALLOW(getrandom),
+	/* the end */
+	SECCOMP_ALLOW(rt_sigreturn),
+	SECCOMP_ALLOW(exit),
+	SECCOMP_ALLOW(exit_group),
+};
+
+int sandbox_enter(const char **what)
+{
+	int err = landlock_apply(NULL, 0, true);
+
+	*what = "landlock";
+	if (err < 0)
+		return err;
+	*what = "seccomp";
+	return seccomp_apply(allowed, sizeof(allowed) / sizeof(allowed[0]));
+}
