@@ -91,7 +91,14 @@ conntrace-poller_SRC := $(COMMON) $(CHILD) \
 conntrace-poller_LIB := -lmsgpackc -lcap
 
 conntrace-verifier_SRC := $(COMMON) $(CHILD) \
-	verifier/main.c
+	verifier/document.c \
+	verifier/errors.c \
+	verifier/filters.c \
+	verifier/main.c \
+	verifier/sandbox.c \
+	verifier/schema.c \
+	verifier/suggest.c \
+	verifier/values.c
 conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml
 
 conntrace_SRC := $(COMMON) \
