@@ -102,7 +102,23 @@ conntrace-verifier_SRC := $(COMMON) $(CHILD) \
 conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml
 
 conntrace_SRC := $(COMMON) \
-	cli/main.c
+	cli/client.c \
+	cli/identity.c \
+	cli/list.c \
+	cli/main.c \
+	cli/process.c \
+	cli/records.c \
+	cli/status.c \
+	cli/status_json.c \
+	cli/status_text.c \
+	cli/tail.c \
+	exporter/clock.c \
+	exporter/decode.c \
+	exporter/json.c \
+	exporter/jsonbuf.c \
+	exporter/names.c \
+	exporter/table.c \
+	supervisor/life.c
 conntrace_LIB := -lmsgpackc -lcap
 
 PROGRAMS := conntraced conntrace conntrace-loader conntrace-exporter conntrace-poller \

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conntrace's commands. Each prints its own errors and returns the exit code. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILED = 1, /* status: tracing is not up; list, tail: no answer to that */
+	CLI_USAGE = 2,
+	CLI_NO_DAEMON = 3,
+};
+
+struct cli_options {
+	bool json;
+	const char *socket; /* --socket, NULL = look for it */
+};
+
+int cli_status(const struct cli_options *options);
+int cli_list(const struct cli_options *options);
+int cli_tail(const struct cli_options *options);
+
+#endif

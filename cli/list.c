@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conntrace list: the connections that are live now. */
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/records.h"
+
+#define ANSWER_WAIT_MS 5000
+
+int cli_list(const struct cli_options *options)
+{
+	static struct client client;
+	struct records records;
+	int next = 1;
+	int code = records_open(&records, &client, "list", options, ASK_LIST);
+
+	if (code != CLI_OK)
+		return code;
+	while (next == 1 && !records.done && !records.unheard)
+		next = client_next(&client, &records_table, &records, ANSWER_WAIT_MS);
+	client_close(&client);
+	if (next != 1)
+		return records_explain(&records, next);
+	return records.failed ? CLI_FAILED : CLI_OK;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/records.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "exporter/clock.h"
+#include "exporter/decode.h"
+#include "exporter/json.h"
+#include "exporter/table.h"
+
+static void print_event(struct records *records, const struct event *event)
+{
+	char line[JSON_LINE_MAX > TABLE_LINE_MAX ? JSON_LINE_MAX : TABLE_LINE_MAX];
+	int len = records->json ? json_event(event, records->offset_ns, line, sizeof(line))
+				: table_event(event, records->offset_ns, line);
+
+	if (len > 0 && fwrite(line, 1, (size_t)len, stdout) != (size_t)len)
+		records->unheard = true;
+}
+
+static int on_records(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct records *records = ctx;
+	const struct msg_records *part = &msg->records;
+
+	(void)fds;
+	if (part->len_bytes % sizeof(struct event))
+		return -EPROTO;
+	for (uint32_t at = 0; at < part->len_bytes; at += (uint32_t)sizeof(struct event)) {
+		struct event event;
+
+		if (decode_event(part->data + at, sizeof(event), &event) != DECODE_OK)
+			return -EPROTO;
+		print_event(records, &event);
+	}
+	if (fflush(stdout) != 0)
+		records->unheard = true;
+	return 0;
+}
+
+static int on_done(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct records *records = ctx;
+	char reason[4 * MSG_TEXT_MAX + 1];
+
+	(void)fds;
+	records->done = true;
+	if (msg->done.ok)
+		return 0;
+	records->failed = true;
+	log_escape(msg->done.reason, reason, sizeof(reason));
+	fprintf(stderr, "conntrace: %s: %s\n", records->command, reason);
+	return 0;
+}
+
+const struct dispatch_table records_table = {
+	.self = ROLE_CLI,
+	.handlers =
+		{
+			[MSG_RECORDS] = on_records,
+			[MSG_DONE] = on_done,
+		},
+};
+
+int records_open(struct records *records, struct client *client, const char *command,
+		 const struct cli_options *options, enum ask ask)
+{
+	char header[TABLE_LINE_MAX];
+	int err;
+
+	*records = (struct records){.command = command, .json = options->json};
+	records->offset_ns = clock_offset_ns();
+	/* A reader that goes away is seen as an error of standard output. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	err = client_open(client, options->socket, ask);
+	if (err)
+		return client_explain(client, err);
+	if (!options->json &&
+	    (table_header(header) < 0 || fputs(header, stdout) == EOF || fflush(stdout) != 0))
+		records->unheard = true;
+	return CLI_OK;
+}
+
+int records_explain(const struct records *records, int err)
+{
+	const char *reason = strerror(-err);
+
+	if (err == 0)
+		reason = "the connection was closed before the end: the exporter was replaced or "
+			 "conntraced ended; run it again";
+	else if (err == -EAGAIN)
+		reason = "no answer in time: conntrace status shows what is wrong";
+	else if (err == -EPROTO)
+		reason = "an answer that makes no sense: are conntrace and conntraced of one "
+			 "version?";
+	fprintf(stderr, "conntrace: %s: %s\n", records->command, reason);
+	return CLI_FAILED;
+}

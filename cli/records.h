@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What list and tail have in common: records come in, lines go out. */
+#ifndef CLI_RECORDS_H
+#define CLI_RECORDS_H
+
+#include <stdbool.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+
+struct records {
+	const char *command; /* for error messages */
+	bool json;
+	bool done;    /* DONE came */
+	bool failed;  /* and said that it went wrong, or the records made no sense */
+	bool unheard; /* standard output takes no more */
+	int64_t offset_ns;
+};
+
+/* The handlers of RECORDS and DONE; ctx is a struct records. */
+extern const struct dispatch_table records_table;
+
+/* Connect and ask; prints the header of a table. Returns an exit code. */
+int records_open(struct records *records, struct client *client, const char *command,
+		 const struct cli_options *options, enum ask ask);
+
+/* Tell why client_next() ended with err (≤ 0). Returns the exit code. */
+int records_explain(const struct records *records, int err);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conntrace status: ask, gather, look into /proc, print. */
+#include "cli/status.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "common/loop.h"
+
+#define ANSWER_WAIT_MS 5000
+#define LOOKS          4 /* at an account that doesn't hold because its numbers moved */
+#define LOOK_AGAIN_US  50000
+
+#define NAME(name, meaning) #name,
+const char *const status_counters[MSG_COUNTERS] = {COUNTERS(NAME)};
+const char *const status_ledger[MSG_LEDGER] = {LEDGER(NAME)};
+#undef NAME
+
+static int on_process(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct status *status = ctx;
+	struct status_process *process;
+
+	(void)fds;
+	if (status->process_count == STATUS_PROCESSES_MAX)
+		return -EPROTO;
+	process = &status->processes[status->process_count++];
+	process->told = msg->process;
+	process->known = process->told.pid && process_read(process->told.pid, &process->facts) == 0;
+	return 0;
+}
+
+static int on_step(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct status *status = ctx;
+
+	(void)fds;
+	if (status->step_count == STATUS_STEPS_MAX)
+		return -EPROTO;
+	status->steps[status->step_count++] = msg->step;
+	return 0;
+}
+
+static int on_summary(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct status *status = ctx;
+
+	(void)fds;
+	status->summary = msg->summary;
+	status->complete = true;
+	return 0;
+}
+
+static const struct dispatch_table table = {
+	.self = ROLE_CLI,
+	.handlers =
+		{
+			[MSG_PROCESS] = on_process,
+			[MSG_LADDER] = on_step,
+			[MSG_SUMMARY] = on_summary,
+		},
+};
+
+const char *status_step_result(uint32_t result)
+{
+	static const char *const names[STEP_RESULT_COUNT] = {
+		[STEP_OK] = "ok",           [STEP_DEGRADED] = "degraded",
+		[STEP_SKIPPED] = "skipped", [STEP_NOT_SUPPORTED] = "not_supported",
+		[STEP_FAILED] = "failed",
+	};
+
+	return result < STEP_RESULT_COUNT ? names[result] : "unknown";
+}
+
+const char *status_format(uint32_t format)
+{
+	static const char *const names[FORMAT_COUNT] = {
+		[FORMAT_AUTO] = "auto", [FORMAT_JSON] = "json", [FORMAT_TABLE] = "table"};
+
+	return format < FORMAT_COUNT ? names[format] : "unknown";
+}
+
+const char *status_tracer(uint32_t tracer)
+{
+	static const char *const names[TRACER_COUNT] = {
+		[TRACER_AUTO] = "auto", [TRACER_TRACEPOINT] = "tracepoint"};
+
+	return tracer < TRACER_COUNT ? names[tracer] : "unknown";
+}
+
+uint64_t status_since_s(const struct status *status, uint64_t started_ns)
+{
+	if (!started_ns || status->now_ns < started_ns)
+		return 0;
+	return (status->now_ns - started_ns) / 1000000000u;
+}
+
+void status_filter(const struct filter *filter, char *out)
+{
+	char address[INET6_ADDRSTRLEN + 8] = "", port[32] = "";
+	char text[INET6_ADDRSTRLEN];
+
+	if (filter->family &&
+	    inet_ntop(filter->family == 4 ? AF_INET : AF_INET6, filter->addr, text, sizeof(text)))
+		snprintf(address, sizeof(address), " %s/%u", text, filter->prefix_bits);
+	if (filter->port_high && filter->port_low == filter->port_high)
+		snprintf(port, sizeof(port), " port %u", filter->port_low);
+	else if (filter->port_high)
+		snprintf(port, sizeof(port), " port %u-%u", filter->port_low, filter->port_high);
+	snprintf(out, 128, "%s%s%s", filter->action == FILTER_INCLUDE ? "include" : "exclude",
+		 address, port);
+}
+
+/* Returns 0, or an exit code after telling why. */
+static int gather(struct status *status, const struct cli_options *options)
+{
+	static struct client client;
+	int next = 1, err;
+
+	memset(status, 0, sizeof(*status));
+	err = client_open(&client, options->socket, ASK_STATUS);
+	if (err)
+		return client_explain(&client, err);
+	while (next == 1 && !status->complete)
+		next = client_next(&client, &table, status, ANSWER_WAIT_MS);
+	client_close(&client);
+	if (next == 1) {
+		status->now_ns = loop_now_ns();
+		identity_of(&status->summary, &status->identity);
+		return 0;
+	}
+	if (next == 0)
+		fprintf(stderr, "conntrace: status: conntraced closed the connection: only root, "
+				"its own user and its group may ask, or it is ending\n");
+	else
+		fprintf(stderr, "conntrace: status: %s\n",
+			next == -EAGAIN ? "conntraced does not answer: see its log"
+					: strerror(-next));
+	return CLI_NO_DAEMON;
+}
+
+int cli_status(const struct cli_options *options)
+{
+	static struct status status;
+	int code = 0, err;
+
+	for (int i = 0; i < LOOKS; i++) {
+		code = gather(&status, options);
+		if (code || status.identity.holds)
+			break;
+		usleep(LOOK_AGAIN_US);
+	}
+	if (code)
+		return code;
+	err = options->json ? status_json_print(&status) : status_text_print(&status);
+	if (err)
+		fprintf(stderr, "conntrace: status: standard output: %s\n", strerror(-err));
+	return err || !status.summary.tracing ? CLI_FAILED : CLI_OK;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The answer to "status", gathered, and its two ways onto paper. */
+#ifndef CLI_STATUS_H
+#define CLI_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/identity.h"
+#include "cli/process.h"
+#include "common/msg.h"
+
+#define STATUS_PROCESSES_MAX 16u
+#define STATUS_STEPS_MAX     64u
+#define STATUS_NAMES_MAX     1024u
+
+struct status_process {
+	struct msg_process told;    /* by the supervisor */
+	struct process_facts facts; /* by the kernel */
+	bool known;                 /* facts could be read */
+};
+
+struct status {
+	struct status_process processes[STATUS_PROCESSES_MAX];
+	uint32_t process_count;
+	struct msg_step steps[STATUS_STEPS_MAX];
+	uint32_t step_count;
+	bool complete; /* the summary came */
+	struct msg_summary summary;
+	struct identity identity;
+	uint64_t now_ns; /* CLOCK_MONOTONIC */
+};
+
+/* Print to standard output. Return 0, or a negative errno if it can't be written. */
+int status_text_print(const struct status *status);
+int status_json_print(const struct status *status);
+
+/* Words for numbers of messages; "unknown" for one that has none. */
+const char *status_step_result(uint32_t result);
+const char *status_format(uint32_t format);
+const char *status_tracer(uint32_t tracer);
+
+/* Seconds since a CLOCK_MONOTONIC time, 0 for time 0. */
+uint64_t status_since_s(const struct status *status, uint64_t started_ns);
+
+/* A filter as in "exclude 10.0.0.0/8 port 80-90"; out has 128 bytes. */
+void status_filter(const struct filter *filter, char *out);
+
+/* The names of COUNTERS and LEDGER, in their order. */
+extern const char *const status_counters[MSG_COUNTERS];
+extern const char *const status_ledger[MSG_LEDGER];
+
+#endif

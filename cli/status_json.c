@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/capability.h>
+
+#include "cli/status.h"
+#include "exporter/jsonbuf.h"
+#include "supervisor/life.h"
+
+#define JSON_MAX 262144u
+
+static void put_text(struct jsonbuf *json, const char *key, const char *text)
+{
+	jsonbuf_key(json, key);
+	jsonbuf_string(json, text, SIZE_MAX);
+}
+
+static void put_number(struct jsonbuf *json, const char *key, uint64_t number)
+{
+	jsonbuf_key(json, key);
+	jsonbuf_u64(json, number);
+}
+
+static void put_flag(struct jsonbuf *json, const char *key, bool flag)
+{
+	jsonbuf_key(json, key);
+	jsonbuf_bool(json, flag);
+}
+
+static void put_caps(struct jsonbuf *json, uint64_t caps)
+{
+	jsonbuf_open(json, '[');
+	for (int cap = 0; cap < 64; cap++) {
+		char *name = caps >> cap & 1 ? cap_to_name(cap) : NULL;
+
+		if (name)
+			jsonbuf_string(json, name, SIZE_MAX);
+		if (name)
+			cap_free(name);
+	}
+	jsonbuf_close(json, ']');
+}
+
+static void put_facts(struct jsonbuf *json, const struct process_facts *facts)
+{
+	char key[32];
+
+	put_number(json, "uid", facts->uid);
+	for (int set = 0; set < PROCESS_SET_COUNT; set++) {
+		snprintf(key, sizeof(key), "cap_%s", process_set_name((enum process_set)set));
+		jsonbuf_key(json, key);
+		put_caps(json, facts->caps[set]);
+	}
+	put_flag(json, "no_new_privs", facts->no_new_privs);
+	put_number(json, "seccomp", facts->seccomp);
+	put_number(json, "rss_kb", facts->rss_kb);
+}
+
+/* The same keys for a process that isn't running. */
+static void put_no_facts(struct jsonbuf *json)
+{
+	static const char *const keys[] = {
+		"uid",          "cap_permitted", "cap_effective", "cap_inheritable", "cap_ambient",
+		"cap_bounding", "no_new_privs",  "seccomp",       "rss_kb"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		jsonbuf_key(json, keys[i]);
+		jsonbuf_null(json);
+	}
+}
+
+static void put_process(struct jsonbuf *json, const struct status *status,
+			const struct status_process *process)
+{
+	const struct msg_process *told = &process->told;
+
+	jsonbuf_open(json, '{');
+	put_text(json, "name", proto_role_name(told->role));
+	jsonbuf_key(json, "pid");
+	if (told->pid)
+		jsonbuf_u64(json, told->pid);
+	else
+		jsonbuf_null(json);
+	put_text(json, "state", life_state_name(told->state));
+	if (process->known)
+		put_facts(json, &process->facts);
+	else
+		put_no_facts(json);
+	put_number(json, "restarts", told->restarts);
+	put_number(json, "replaced", told->replaced);
+	put_number(json, "uptime_s", told->pid ? status_since_s(status, told->started_ns) : 0);
+	put_text(json, "last", told->last);
+	jsonbuf_key(json, "stats");
+	jsonbuf_open(json, '{');
+	for (uint32_t i = 0; i < told->stats.count; i++)
+		if (stats_name(told->role, i))
+			put_number(json, stats_name(told->role, i), told->stats.values[i]);
+	jsonbuf_close(json, '}');
+	jsonbuf_close(json, '}');
+}
+
+static void put_step(struct jsonbuf *json, const struct msg_step *step)
+{
+	jsonbuf_open(json, '{');
+	put_text(json, "tracer", step->tracer);
+	put_text(json, "step", step->name);
+	put_text(json, "result", status_step_result(step->result));
+	put_number(json, "duration_us", step->duration_us);
+	put_text(json, "detail", step->detail);
+	jsonbuf_close(json, '}');
+}
+
+static void put_families(struct jsonbuf *json, uint32_t families)
+{
+	jsonbuf_key(json, "families");
+	jsonbuf_open(json, '[');
+	if (families & FAMILY_IPV4)
+		jsonbuf_u64(json, 4);
+	if (families & FAMILY_IPV6)
+		jsonbuf_u64(json, 6);
+	jsonbuf_close(json, ']');
+}
+
+static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
+{
+	const struct config *config = &summary->config;
+	char filter[128];
+
+	jsonbuf_key(json, "config");
+	jsonbuf_open(json, '{');
+	put_number(json, "version", summary->config_version);
+	put_flag(json, "applied", summary->config_applied);
+	put_text(json, "verdict", summary->config_verdict);
+	put_text(json, "tracer", status_tracer(config->tracer));
+	put_number(json, "snapshot_interval_ms", config->snapshot_interval_ms);
+	put_families(json, config->families);
+	jsonbuf_key(json, "filters");
+	jsonbuf_open(json, '[');
+	for (uint32_t i = 0; i < config->filter_count; i++) {
+		status_filter(&config->filters[i], filter);
+		jsonbuf_string(json, filter, sizeof(filter));
+	}
+	jsonbuf_close(json, ']');
+	put_flag(json, "record_open", config->record_open);
+	put_number(json, "ring_bytes", config->ring_bytes);
+	put_number(json, "live_max", config->live_max);
+	put_text(json, "output_path", config->output_path);
+	put_text(json, "output_format", status_format(config->output_format));
+	put_text(json, "source_dir", config->source_dir);
+	put_number(json, "poll_interval_ms", config->poll_interval_ms);
+	jsonbuf_close(json, '}');
+}
+
+static void put_numbers(struct jsonbuf *json, const char *key, const char *const *names,
+			const uint64_t *numbers, uint32_t count)
+{
+	jsonbuf_key(json, key);
+	jsonbuf_open(json, '{');
+	for (uint32_t i = 0; i < count; i++)
+		put_number(json, names[i], numbers[i]);
+	jsonbuf_close(json, '}');
+}
+
+static void put_identity(struct jsonbuf *json, const struct identity *identity)
+{
+	jsonbuf_key(json, "identity");
+	jsonbuf_open(json, '{');
+	put_number(json, "opened", identity->opened);
+	jsonbuf_key(json, "live");
+	jsonbuf_i64(json, identity->live);
+	put_number(json, "closed", identity->closed);
+	put_number(json, "submitted", identity->submitted);
+	put_number(json, "delivered", identity->delivered);
+	put_number(json, "dropped", identity->dropped);
+	put_number(json, "filtered", identity->filtered);
+	jsonbuf_key(json, "waiting");
+	jsonbuf_i64(json, identity->waiting);
+	put_flag(json, "holds", identity->holds);
+	jsonbuf_close(json, '}');
+}
+
+static void put_lists(struct jsonbuf *json, const struct status *status)
+{
+	jsonbuf_key(json, "processes");
+	jsonbuf_open(json, '[');
+	for (uint32_t i = 0; i < status->process_count; i++)
+		put_process(json, status, &status->processes[i]);
+	jsonbuf_close(json, ']');
+	jsonbuf_key(json, "ladder");
+	jsonbuf_open(json, '[');
+	for (uint32_t i = 0; i < status->step_count; i++)
+		put_step(json, &status->steps[i]);
+	jsonbuf_close(json, ']');
+}
+
+int status_json_print(const struct status *status)
+{
+	static char text[JSON_MAX];
+	const struct msg_summary *summary = &status->summary;
+	struct jsonbuf json;
+
+	jsonbuf_init(&json, text, sizeof(text));
+	jsonbuf_open(&json, '{');
+	put_flag(&json, "tracing", summary->tracing);
+	put_flag(&json, "degraded", summary->degraded);
+	put_text(&json, "version", VERSION);
+	put_number(&json, "uptime_s", status_since_s(status, summary->started_ns));
+	put_lists(&json, status);
+	put_config(&json, summary);
+	put_numbers(&json, "counters", status_counters, summary->counters, MSG_COUNTERS);
+	put_numbers(&json, "ledger", status_ledger, summary->ledger, MSG_LEDGER);
+	put_identity(&json, &status->identity);
+	jsonbuf_close(&json, '}');
+	jsonbuf_newline(&json);
+	if (json.full)
+		return -EMSGSIZE;
+	return fwrite(text, 1, json.len, stdout) == json.len && fflush(stdout) == 0 ? 0 : -EIO;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/status.h"
+#include "common/log.h"
+#include "common/privs.h"
+#include "exporter/table.h"
+#include "supervisor/life.h"
+
+/* Text of others, escaped; lives until the next call. */
+static const char *safe(const char *text)
+{
+	static char out[8 * MSG_TEXT_MAX];
+
+	log_escape(text, out, sizeof(out));
+	return out;
+}
+
+static const char *since(const struct status *status, uint64_t started_ns)
+{
+	static char out[16];
+
+	table_duration(status_since_s(status, started_ns) * 1000000000u, out);
+	return out;
+}
+
+static void print_row(const struct status *status, const struct status_process *process)
+{
+	static const char *const seccomp[] = {"none", "strict", "filter"};
+	const struct msg_process *told = &process->told;
+	const struct process_facts *facts = &process->facts;
+
+	printf("  %-10s ", proto_role_name(told->role));
+	if (told->pid)
+		printf("%7u %-9s", told->pid, life_state_name(told->state));
+	else
+		printf("%7s %-9s", "-", life_state_name(told->state));
+	if (process->known)
+		printf(" %6u %-3s %-7s %7lluK", facts->uid, facts->no_new_privs ? "yes" : "no",
+		       facts->seccomp < 3 ? seccomp[facts->seccomp] : "?",
+		       (unsigned long long)facts->rss_kb);
+	else
+		printf(" %6s %-3s %-7s %8s", "-", "-", "-", "-");
+	printf(" %8u %8u %8s\n", told->restarts, told->replaced,
+	       told->pid ? since(status, told->started_ns) : "-");
+}
+
+static void print_details(const struct status_process *process)
+{
+	const struct msg_process *told = &process->told;
+	char caps[STATUS_NAMES_MAX];
+
+	if (process->known) {
+		printf("    capabilities:");
+		for (int set = 0; set < PROCESS_SET_COUNT; set++) {
+			privs_caps_text(process->facts.caps[set], caps, sizeof(caps));
+			printf("%s %s %s", set ? ";" : "", process_set_name((enum process_set)set),
+			       caps);
+		}
+		printf("\n");
+	}
+	if (told->stats.count) {
+		printf("    numbers:");
+		for (uint32_t i = 0; i < told->stats.count; i++)
+			if (stats_name(told->role, i))
+				printf("%s %s %llu", i ? "," : "", stats_name(told->role, i),
+				       (unsigned long long)told->stats.values[i]);
+		printf("\n");
+	}
+	if (told->last[0])
+		printf("    last ended: %s\n", safe(told->last));
+}
+
+static void print_processes(const struct status *status)
+{
+	printf("\nprocesses\n  %-10s %7s %-9s %6s %-3s %-7s %8s %8s %8s %8s\n", "NAME", "PID",
+	       "STATE", "UID", "NNP", "SECCOMP", "RSS", "RESTARTS", "REPLACED", "UPTIME");
+	for (uint32_t i = 0; i < status->process_count; i++) {
+		print_row(status, &status->processes[i]);
+		print_details(&status->processes[i]);
+	}
+}
+
+static void print_ladder(const struct status *status)
+{
+	char duration[16];
+
+	printf("\nladder\n");
+	for (uint32_t i = 0; i < status->step_count; i++) {
+		const struct msg_step *step = &status->steps[i];
+
+		table_duration(step->duration_us * 1000, duration);
+		printf("  %-12s", safe(step->tracer));
+		printf(" %-16s", safe(step->name));
+		printf(" %-13s %7s  %s\n", status_step_result(step->result), duration,
+		       safe(step->detail));
+	}
+}
+
+static void print_config(const struct msg_summary *summary)
+{
+	const struct config *config = &summary->config;
+	char filter[128];
+
+	printf("\nconfiguration %u\n", summary->config_version);
+	printf("  last verdict: %s%s%s\n", summary->config_applied ? "applied" : "refused",
+	       summary->config_verdict[0] ? ": " : "", safe(summary->config_verdict));
+	printf("  tracer %s, families%s%s, open records %s, snapshot every %u ms\n",
+	       status_tracer(config->tracer), config->families & FAMILY_IPV4 ? " 4" : "",
+	       config->families & FAMILY_IPV6 ? " 6" : "", config->record_open ? "yes" : "no",
+	       config->snapshot_interval_ms);
+	printf("  ring %u bytes, at most %u live connections listed\n", config->ring_bytes,
+	       config->live_max);
+	printf("  output %s, format %s\n", safe(config->output_path),
+	       status_format(config->output_format));
+	if (config->source_dir[0])
+		printf("  source %s, every %u ms\n", safe(config->source_dir),
+		       config->poll_interval_ms);
+	for (uint32_t i = 0; i < config->filter_count; i++) {
+		status_filter(&config->filters[i], filter);
+		printf("  filter %u: %s\n", i + 1, filter);
+	}
+}
+
+static void print_numbers(const char *title, const char *const *names, const uint64_t *numbers,
+			  uint32_t count)
+{
+	printf("\n%s\n", title);
+	for (uint32_t i = 0; i < count; i++)
+		printf("  %-18s %14llu%s", names[i], (unsigned long long)numbers[i],
+		       i % 3 == 2 || i + 1 == count ? "\n" : "");
+}
+
+static void print_identity(const struct identity *identity)
+{
+	printf("\naccount: %s\n", identity->holds ? "holds" : "DOES NOT HOLD");
+	printf("  connections: opened %llu = live %lld + closed %llu\n",
+	       (unsigned long long)identity->opened, (long long)identity->live,
+	       (unsigned long long)identity->closed);
+	printf("  records: submitted %llu, delivered %llu, waiting %lld; dropped %llu, "
+	       "filtered %llu\n",
+	       (unsigned long long)identity->submitted, (unsigned long long)identity->delivered,
+	       (long long)identity->waiting, (unsigned long long)identity->dropped,
+	       (unsigned long long)identity->filtered);
+}
+
+int status_text_print(const struct status *status)
+{
+	const struct msg_summary *summary = &status->summary;
+
+	printf("conntrace " VERSION ": %s%s, up %s\n", summary->tracing ? "tracing" : "not tracing",
+	       summary->degraded ? ", degraded" : "", since(status, summary->started_ns));
+	print_processes(status);
+	print_ladder(status);
+	print_config(summary);
+	print_numbers("counters", status_counters, summary->counters, MSG_COUNTERS);
+	print_numbers("ledger", status_ledger, summary->ledger, MSG_LEDGER);
+	print_identity(&status->identity);
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : -EIO;
+}
