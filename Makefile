@@ -4,11 +4,15 @@
 O ?= build
 VERSION := 0.1.0
 SAN ?=
+PREFIX ?= /usr
+LIBEXECDIR := $(PREFIX)/libexec/conntrace
+OBJECTDIR  := $(PREFIX)/lib/conntrace
 
 CC      ?= gcc
 CLANG   ?= clang
 STRIP   ?= llvm-strip
-CPPFLAGS += -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"'
+CPPFLAGS += -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' \
+            -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
 WARN     := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wvla
 ifeq ($(SAN),)
@@ -51,6 +55,7 @@ conntraced_SRC := $(COMMON) \
 	supervisor/custody.c \
 	supervisor/life.c \
 	supervisor/main.c \
+	supervisor/messages.c \
 	supervisor/notify.c \
 	supervisor/options.c \
 	supervisor/spawn.c \
@@ -125,17 +130,61 @@ PROGRAMS := conntraced conntrace conntrace-loader conntrace-exporter conntrace-p
             conntrace-verifier
 BPF_OBJECTS := tracer-tracepoint
 
+# --- what each test links ------------------------------------------------------------------------
+
+# tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
+UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+
+# tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
+FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+conngen_SRC := $(wildcard tests/bench/conngen*.c)
+
 # --- rules --------------------------------------------------------------------------------------
 
-.PHONY: all run check bench install clean help
-all: $(PROGRAMS:%=$(O)/bin/%) $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
+PROGRAM_FILES := $(PROGRAMS:%=$(O)/bin/%)
+OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
+UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
+REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
+
+.PHONY: all arm run check tests replays bench fuzz lint format san install clean help
+.DELETE_ON_ERROR:
+
+all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
 
 define program
 $(O)/bin/$(1): $$($(1)_SRC:%.c=$(O)/obj/%.o)
 	@mkdir -p $$(@D)
+	@rm -f $$@
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$($(1)_LIB)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+define unit_test
+$(O)/test/$(1): $$(patsubst %.c,$(O)/obj/%.o,tests/unit/$(1).c $$($(1)_SRC))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$($(1)_LIB)
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
+
+# A harness twice: with a main that replays files (part of check), and with libFuzzer's.
+define fuzz_harness
+$(O)/test/$(1:fuzz_%=replay_%): $$(patsubst %.c,$(O)/obj/%.o,tests/fuzz/$(1).c tests/fuzz/replay.c \
+		$$($(1)_SRC))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$($(1)_LIB)
+
+$(O)/fuzz/$(1): tests/fuzz/$(1).c $$($(1)_SRC)
+	@mkdir -p $$(@D)
+	$$(CLANG) $$(CPPFLAGS) -std=gnu17 -O1 -g -fno-omit-frame-pointer \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -MMD -MP -MF $$@.d \
+		-MT $$@ -o $$@ $$^ $$($(1)_LIB)
+endef
+$(foreach f,$(FUZZ_HARNESSES),$(eval $(call fuzz_harness,$(f))))
+
+$(O)/bench/conngen: $(conngen_SRC:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -pthread -o $@ $^
 
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -144,8 +193,92 @@ $(O)/obj/%.o: %.c
 # No header of the build machine's kernel: bpf/kernel.h names what is used, CO-RE finds it.
 $(O)/share/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D) $(O)/obj/bpf
+	@rm -f $@
 	$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -Wall -Wextra -Werror -MMD -MP \
 		-MF $(O)/obj/bpf/$*.d -MT $@ -c -o $@ $<
 	$(STRIP) -g $@
 
--include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/fuzz -name '*.d' 2>/dev/null)
+
+# --- running ------------------------------------------------------------------------------------
+
+arm: all ## give the built loader its file capabilities (root, or sudo)
+	packaging/dev/arm $(O)/bin/conntrace-loader $(OBJECT_FILES)
+
+# A run's configuration: a table on the terminal, or JSON lines to RECORDS; the shell that opens
+# RECORDS has the rights of who runs make, conntraced has not.
+RUN_FORMAT := $(if $(RECORDS),json,table)
+define RUN_CONFIG
+output: {format: $(RUN_FORMAT), path: "-"}
+records: {open: true}
+snapshot_interval: 1s
+$(if $(SOURCE),source: {dir: "$(abspath $(SOURCE))", interval: 1s})
+endef
+
+run: ## trace this host in the foreground: a table, or RECORDS=FILE; SOURCE=DIR of configuration
+	@./bootstrap deps run
+	@$(MAKE) --no-print-directory arm
+	@mkdir -p $(O)/run
+	$(file >$(O)/run/conntrace.yaml,$(RUN_CONFIG))
+	@exec packaging/dev/foreground $(O)/bin/conntraced --config $(O)/run/conntrace.yaml \
+		$(if $(RECORDS),>>"$(RECORDS)")
+
+# --- testing ------------------------------------------------------------------------------------
+
+tests: $(UNIT_FILES) $(O)/bench/conngen
+
+replays: $(REPLAY_FILES)
+
+check: ## install what the tests need, build, run every test
+	@./bootstrap deps check
+	@$(MAKE) --no-print-directory arm tests
+	@$(MAKE) --no-print-directory SAN=1 O=$(O)/san $(UNIT_FILES:$(O)/%=$(O)/san/%) replays
+	@exec tests/run --build $(O)
+
+bench: ## what tracing costs, beside tcplife; BENCH= its options
+	@./bootstrap deps check
+	@$(MAKE) --no-print-directory arm $(O)/bench/conngen
+	@exec python3 tests/bench/bench.py --bin $(O)/bin --conngen $(O)/bench/conngen $(BENCH)
+
+# New inputs stay under $(O): the ones worth keeping are copied to tests/fuzz/corpus by hand.
+SECONDS := 60
+FUZZ    := $(FUZZ_HARNESSES:fuzz_%=%)
+fuzz: $(FUZZ:%=$(O)/fuzz/fuzz_%) ## look for inputs that break a parser: FUZZ=NAMES, SECONDS=60 for each
+	@set -e; for name in $(FUZZ); do \
+		mkdir -p $(O)/fuzz/corpus/$$name; \
+		$(O)/fuzz/fuzz_$$name -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+			-artifact_prefix=$(O)/fuzz/$$name- $(O)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
+	done
+
+lint: ## format, licences, static analysis
+	@./bootstrap deps check
+	@exec tests/lint
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+format: ## put every C file into the house's format
+	clang-format -i $(C_FILES)
+
+san: ## everything with AddressSanitizer and UBSan, in $(O)/san
+	@$(MAKE) --no-print-directory SAN=1 O=$(O)/san all tests replays
+
+# --- installing ---------------------------------------------------------------------------------
+
+CHILDREN := $(filter conntrace-%,$(PROGRAMS))
+
+install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilities only as root
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBEXECDIR) \
+		$(DESTDIR)$(OBJECTDIR) $(DESTDIR)/etc/conntrace
+	install -m 0755 $(O)/bin/conntrace $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(O)/bin/conntraced $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(CHILDREN:%=$(O)/bin/%) $(DESTDIR)$(LIBEXECDIR)/
+	install -m 0644 $(OBJECT_FILES) $(DESTDIR)$(OBJECTDIR)/
+	test -e $(DESTDIR)/etc/conntrace/conntrace.yaml || \
+		install -m 0644 packaging/etc/conntrace.yaml $(DESTDIR)/etc/conntrace/
+	test "$$(id -u)" != 0 || packaging/dev/arm $(DESTDIR)$(LIBEXECDIR)/conntrace-loader \
+		$(BPF_OBJECTS:%=$(DESTDIR)$(OBJECTDIR)/%.bpf.o)
+
+clean: ## remove what was built
+	rm -rf $(O)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 12

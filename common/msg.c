@@ -116,7 +116,10 @@ FORMAT(config, msg_config);
 static const struct msgfmt_field start_fields[] = {STRUCT(msg_start, manifest, &manifest)};
 FORMAT(start, msg_start);
 
-static const struct msgfmt_field loaded_fields[] = {STRUCT(msg_loaded, manifest, &manifest)};
+static const struct msgfmt_field loaded_fields[] = {
+	FLAG(msg_loaded, adopted),
+	STRUCT(msg_loaded, manifest, &manifest),
+};
 FORMAT(loaded, msg_loaded);
 
 static const struct msgfmt_field step_fields[] = {

@@ -68,6 +68,7 @@ struct msg_start {
 };
 
 struct msg_loaded {
+	uint32_t adopted; /* 1: these are the very maps that came with START; 0: new ones */
 	struct msg_manifest manifest;
 };
 

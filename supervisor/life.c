@@ -108,6 +108,7 @@ static enum life_action replace_after(struct life *life, uint64_t now_ms)
 {
 	(void)now_ms;
 	life->wanted = true;
+	life->fatal = false; /* what could not work may work with what is new */
 	life->replacing = true;
 	return LIFE_NOTHING;
 }

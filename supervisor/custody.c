@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/custody.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define COUNTERS_BYTES (COUNTER_SLOTS * sizeof(struct counters))
+
+void custody_init(struct custody *custody)
+{
+	memset(custody, 0, sizeof(*custody));
+}
+
+bool custody_holds(const struct custody *custody)
+{
+	return custody->manifest.fd_count > 0;
+}
+
+static int find(const struct msg_manifest *manifest, enum fd_kind kind)
+{
+	for (uint32_t i = 0; i < manifest->fd_count; i++)
+		if (manifest->fds[i].kind == kind)
+			return (int)i;
+	return -1;
+}
+
+int custody_fd(const struct custody *custody, enum fd_kind kind)
+{
+	int i = find(&custody->manifest, kind);
+
+	return i < 0 ? -1 : custody->fds[i];
+}
+
+/* kernel/bpf/syscall.c names its anonymous inodes bpf-map, bpf_link, bpf-prog ... */
+static bool is_bpf(int fd)
+{
+	static const char prefix[] = "anon_inode:bpf";
+	char path[32], target[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, target, sizeof(target));
+	return len >= (ssize_t)sizeof(prefix) && memcmp(target, prefix, sizeof(prefix) - 1) == 0;
+}
+
+static bool complete(const struct msg_manifest *manifest, const struct dispatch_fds *fds)
+{
+	static const enum fd_kind needed[] = {FD_RING,     FD_COUNTERS, FD_LEDGER,
+					      FD_SETTINGS, FD_LINK,     FD_ITER};
+
+	if (manifest->fd_count != fds->count || !manifest->identity)
+		return false;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (find(manifest, needed[i]) < 0)
+			return false;
+	for (uint32_t i = 0; i < fds->count; i++)
+		if (!is_bpf(fds->fds[i]))
+			return false;
+	return true;
+}
+
+static const void *map_readable(int fd, size_t len)
+{
+	void *mem = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+static void unmap(struct custody *custody)
+{
+	if (custody->counters)
+		munmap((void *)(uintptr_t)custody->counters, COUNTERS_BYTES);
+	if (custody->ledger)
+		munmap((void *)(uintptr_t)custody->ledger, sizeof(*custody->ledger));
+	custody->counters = NULL;
+	custody->ledger = NULL;
+}
+
+int custody_take(struct custody *custody, const struct msg_manifest *manifest,
+		 struct dispatch_fds *fds)
+{
+	struct custody taken = {.manifest = *manifest};
+
+	if (!complete(manifest, fds))
+		return -EPROTO;
+	/* The kernel refuses to map beyond a map's memory, so no length can lie. */
+	taken.counters = map_readable(fds->fds[find(manifest, FD_COUNTERS)], COUNTERS_BYTES);
+	taken.ledger = map_readable(fds->fds[find(manifest, FD_LEDGER)], sizeof(*custody->ledger));
+	if (!taken.counters || !taken.ledger) {
+		unmap(&taken);
+		return -EPROTO;
+	}
+	for (uint32_t i = 0; i < fds->count; i++)
+		taken.fds[i] = dispatch_take_fd(fds, i);
+	custody_release(custody);
+	*custody = taken;
+	return 0;
+}
+
+void custody_detach(struct custody *custody)
+{
+	struct msg_manifest *manifest = &custody->manifest;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < manifest->fd_count; i++) {
+		if (manifest->fds[i].kind == FD_LINK || manifest->fds[i].kind == FD_ITER) {
+			close(custody->fds[i]);
+			continue;
+		}
+		manifest->fds[kept] = manifest->fds[i];
+		custody->fds[kept++] = custody->fds[i];
+	}
+	manifest->fd_count = kept;
+}
+
+void custody_release(struct custody *custody)
+{
+	unmap(custody);
+	for (uint32_t i = 0; i < custody->manifest.fd_count; i++)
+		close(custody->fds[i]);
+	custody_init(custody);
+}
+
+void custody_counters(const struct custody *custody, uint64_t out[MSG_COUNTERS])
+{
+	memset(out, 0, MSG_COUNTERS * sizeof(out[0]));
+	for (uint32_t slot = 0; custody->counters && slot < COUNTER_SLOTS; slot++) {
+		const uint64_t *values = (const uint64_t *)&custody->counters[slot];
+
+		for (uint32_t i = 0; i < MSG_COUNTERS; i++)
+			out[i] += __atomic_load_n(&values[i], __ATOMIC_RELAXED);
+	}
+}
+
+void custody_ledger(const struct custody *custody, uint64_t out[MSG_LEDGER])
+{
+	const uint64_t *values = (const uint64_t *)custody->ledger;
+
+	memset(out, 0, MSG_LEDGER * sizeof(out[0]));
+	for (uint32_t i = 0; values && i < MSG_LEDGER; i++)
+		out[i] = __atomic_load_n(&values[i], __ATOMIC_RELAXED);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/messages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "supervisor/children.h"
+#include "supervisor/configure.h"
+#include "supervisor/custody.h"
+
+/* --- what a child gets after its HELLO --- */
+
+static void add_fd(struct msg_start *start, int *fds, enum fd_kind kind, const char *name, int fd)
+{
+	uint32_t i = start->manifest.fd_count++;
+
+	start->manifest.fds[i].kind = kind;
+	snprintf(start->manifest.fds[i].name, sizeof(start->manifest.fds[i].name), "%s", name);
+	fds[i] = fd;
+}
+
+static void send_config_and_start(struct proc *proc, const struct msg_start *start, const int *fds)
+{
+	if (children_send(proc, MSG_CONFIG, &proc->sup->configure.current, NULL, 0) == 0)
+		(void)children_send(proc, MSG_START, start, fds, start->manifest.fd_count);
+}
+
+static void equip_loader(struct proc *proc)
+{
+	const struct custody *custody = &proc->sup->custody;
+	struct msg_start start = {.manifest.identity = custody->manifest.identity};
+	int fds[PROTO_FDS_MAX];
+
+	add_fd(&start, fds, FD_OBJECTS, "objects", proc->sup->object_fd);
+	for (uint32_t i = 0; i < custody->manifest.fd_count; i++)
+		add_fd(&start, fds, custody->manifest.fds[i].kind, custody->manifest.fds[i].name,
+		       custody->fds[i]);
+	send_config_and_start(proc, &start, fds);
+}
+
+/* A child lacks something that only a person can mend. */
+static void unequipped(struct proc *proc, int exit_code, const char *what, const char *path,
+		       int err, const char *remedy)
+{
+	children_reason(proc, "%s %.150s: %s: %s", what, path, strerror(err), remedy);
+	proc->exit_code = (uint32_t)exit_code;
+	children_event(proc, LIFE_FATAL);
+}
+
+/* The directory of an absolute path; the path is checked, so it has a slash. */
+static int open_directory_of(const char *path)
+{
+	char dir[CONFIG_PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	*strrchr(dir, '/') = '\0';
+	return open(dir[0] ? dir : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void equip_exporter(struct proc *proc)
+{
+	const struct custody *custody = &proc->sup->custody;
+	const char *path = proc->sup->configure.current.config.output_path;
+	bool standard = strcmp(path, "-") == 0;
+	struct msg_start start = {.manifest.identity = custody->manifest.identity};
+	int output = standard ? STDOUT_FILENO : open_directory_of(path);
+	int fds[PROTO_FDS_MAX];
+
+	if (output < 0) {
+		unequipped(proc, EX_CANTCREAT, "output", path, errno,
+			   "create its directory, or change output.path");
+		return;
+	}
+	add_fd(&start, fds, FD_RING, MAP_RING, custody_fd(custody, FD_RING));
+	add_fd(&start, fds, FD_COUNTERS, MAP_COUNTERS, custody_fd(custody, FD_COUNTERS));
+	add_fd(&start, fds, FD_LEDGER, MAP_LEDGER, custody_fd(custody, FD_LEDGER));
+	add_fd(&start, fds, FD_OUTPUT, standard ? "stdout" : "directory", output);
+	send_config_and_start(proc, &start, fds);
+	if (!standard)
+		close(output);
+}
+
+static void equip_poller(struct proc *proc)
+{
+	const char *path = proc->sup->configure.current.config.source_dir;
+	struct msg_start start = {0};
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		unequipped(proc, EX_NOINPUT, "source directory", path, errno,
+			   "create it, or change source.dir");
+		return;
+	}
+	add_fd(&start, &fd, FD_SOURCE, "source", fd);
+	send_config_and_start(proc, &start, &fd);
+	close(fd);
+}
+
+static void equip_verifier(struct proc *proc)
+{
+	configure_send_check(proc->sup);
+}
+
+static void (*const equip[ROLE_COUNT])(struct proc *proc) = {
+	[ROLE_LOADER] = equip_loader,
+	[ROLE_EXPORTER] = equip_exporter,
+	[ROLE_POLLER] = equip_poller,
+	[ROLE_VERIFIER] = equip_verifier,
+};
+
+/* --- handlers; a child's text is escaped by the log, numbers are in their ranges already --- */
+
+static int on_hello(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)fds;
+	if (msg->hello.role != proc->role || msg->hello.pid != (uint32_t)proc->pid)
+		return -EPROTO;
+	proc->phase = PHASE_READY;
+	children_event(proc, LIFE_HELLO);
+	equip[proc->role](proc);
+	return 0;
+}
+
+static int on_step(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+	struct supervisor *sup = proc->sup;
+
+	(void)fds;
+	if (proc->phase == PHASE_READY && proc->ladder_of != proc->pid) {
+		proc->ladder_of = proc->pid;
+		sup->ladder_count = 0;
+	}
+	if (sup->ladder_count == LADDER_MAX)
+		return -EPROTO;
+	sup->ladder[sup->ladder_count++] = msg->step;
+	log_debug("loader: step %s %s: %s", msg->step.tracer, msg->step.name, msg->step.detail);
+	return 0;
+}
+
+static int on_loaded(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+	struct supervisor *sup = proc->sup;
+	int err = custody_take(&sup->custody, &msg->loaded.manifest, fds);
+
+	/* The exporter reads a ring that is no longer the tracer's: a fresh one gets the new one.
+	 */
+	if (!err && !msg->loaded.adopted && sup->procs[ROLE_EXPORTER].life.wanted)
+		children_event(&sup->procs[ROLE_EXPORTER], LIFE_REPLACE);
+	return err;
+}
+
+static void on_loader_up(struct supervisor *sup)
+{
+	children_event(&sup->procs[ROLE_EXPORTER], LIFE_WANT);
+	if (sup->configure.current.config.source_dir[0])
+		children_event(&sup->procs[ROLE_POLLER], LIFE_WANT);
+}
+
+/* Fill the new exporter's table of live connections; the first one ends the start. */
+static void on_exporter_up(struct supervisor *sup)
+{
+	struct proc *loader = &sup->procs[ROLE_LOADER];
+
+	if (loader->life.state == LIFE_RUNNING)
+		(void)children_send(loader, MSG_WALK, &(struct msg_walk){.id = ++sup->walk_id},
+				    NULL, 0);
+	if (sup->up)
+		return;
+	sup->up = true;
+	log_info("tracing, configuration %u", sup->configure.current.version);
+	notify_send(&sup->notify, "READY=1\nSTATUS=tracing");
+}
+
+static int on_ready(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)msg;
+	(void)fds;
+	if (proc->role == ROLE_LOADER && !custody_holds(&proc->sup->custody))
+		return -EPROTO;
+	proc->phase = PHASE_RUNNING;
+	children_event(proc, LIFE_UP);
+	if (proc->role == ROLE_LOADER)
+		on_loader_up(proc->sup);
+	if (proc->role == ROLE_EXPORTER)
+		on_exporter_up(proc->sup);
+	return 0;
+}
+
+static int on_health(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	(void)msg;
+	(void)fds;
+	children_event(ctx, LIFE_HEALTH);
+	return 0;
+}
+
+static int on_stats(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)fds;
+	if (msg->stats.count != stats_count(proc->role))
+		return -EPROTO;
+	proc->stats = msg->stats;
+	return 0;
+}
+
+static int on_candidate(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	return configure_candidate(proc->sup, &msg->candidate, fds);
+}
+
+static int on_checked(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)fds;
+	return configure_checked(proc->sup, &msg->checked);
+}
+
+static int on_fail(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)fds;
+	children_reason(proc, "%.250s", msg->fail.reason);
+	proc->exit_code = msg->fail.exit_code;
+	if (msg->fail.permanent)
+		children_event(proc, LIFE_FATAL);
+	return 0;
+}
+
+static int on_bye(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	(void)ctx;
+	(void)msg;
+	(void)fds;
+	return 0;
+}
+
+const struct dispatch_table messages_table = {
+	.self = ROLE_SUPERVISOR,
+	.handlers =
+		{
+			[MSG_HELLO] = on_hello,
+			[MSG_STEP] = on_step,
+			[MSG_LOADED] = on_loaded,
+			[MSG_READY] = on_ready,
+			[MSG_HEALTH] = on_health,
+			[MSG_STATS] = on_stats,
+			[MSG_CANDIDATE] = on_candidate,
+			[MSG_CHECKED] = on_checked,
+			[MSG_FAIL] = on_fail,
+			[MSG_BYE] = on_bye,
+		},
+};

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/chan.h"
+#include "common/proto.h"
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+
+int spawn_move_fd(int fd)
+{
+	int moved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+	int err = errno;
+
+	close(fd);
+	return moved < 0 ? -err : moved;
+}
+
+/* Between fork and exec: only calls that are safe there. */
+static _Noreturn void become(int program_fd, const char *name, int channel, char *const env[])
+{
+	char *const argv[] = {(char *)(uintptr_t)name, NULL};
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	sigset_t none;
+
+	sigemptyset(&none);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+	    dup2(channel, PROTO_CHILD_FD) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+		_exit(SPAWN_EXEC_FAILED);
+	/* A session of its own: the terminal's interrupt is for the supervisor. */
+	if (setsid() < 0 || close_range(PROTO_CHILD_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		_exit(SPAWN_EXEC_FAILED);
+	syscall(SYS_execveat, program_fd, name, argv, env, 0);
+	dprintf(STDERR_FILENO, "conntraced: execute %s: %s\n", name, strerror(errno));
+	_exit(SPAWN_EXEC_FAILED);
+}
+
+int spawn_child(int program_fd, const char *name, struct spawned *spawned)
+{
+	static char journal[64];
+	const char *stream = getenv("JOURNAL_STREAM");
+	char *env[] = {NULL, NULL};
+	int pair[2], theirs, err;
+	pid_t pid;
+
+	if (stream &&
+	    snprintf(journal, sizeof(journal), "JOURNAL_STREAM=%s", stream) < (int)sizeof(journal))
+		env[0] = journal;
+	err = chan_pair(pair);
+	if (err)
+		return err;
+	theirs = spawn_move_fd(pair[1]);
+	if (theirs < 0) {
+		close(pair[0]);
+		return theirs;
+	}
+	pid = fork();
+	if (pid == 0)
+		become(program_fd, name, theirs, env);
+	err = pid < 0 ? -errno : 0;
+	close(theirs);
+	if (err) {
+		close(pair[0]);
+		return err;
+	}
+	*spawned = (struct spawned){.pid = pid, .channel = pair[0]};
+	spawned->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (spawned->pidfd >= 0)
+		return 0;
+	err = -errno;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(spawned->channel);
+	return err;
+}

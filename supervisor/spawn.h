@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fork and execute one child: the channel on PROTO_CHILD_FD, the log on 2, nothing else open. */
+#ifndef SUPERVISOR_SPAWN_H
+#define SUPERVISOR_SPAWN_H
+
+#include <sys/types.h>
+
+struct spawned {
+	pid_t pid;
+	int pidfd;
+	int channel; /* our end */
+};
+
+/*
+ * Execute the program of that name in the directory program_fd. The caller owns what is in
+ * *spawned. Returns 0 or a negative errno; a program that can't be executed exits with
+ * SPAWN_EXEC_FAILED.
+ */
+int spawn_child(int program_fd, const char *name, struct spawned *spawned);
+
+/* The exit status of a child that couldn't execute its program. */
+#define SPAWN_EXEC_FAILED 127
+
+/* Dup the fd (which is closed) to a number of 10 or more, out of the way of the children's fixed
+   fds. Returns the new fd, close-on-exec, or a negative errno. */
+int spawn_move_fd(int fd);
+
+#endif

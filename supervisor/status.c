@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervisor/status.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "supervisor/control.h"
+#include "supervisor/custody.h"
+
+static int send_supervisor(const struct supervisor *sup, int fd)
+{
+	struct msg_process process = {.role = ROLE_SUPERVISOR,
+				      .pid = (uint32_t)getpid(),
+				      .state = sup->stopping ? LIFE_STOPPING : LIFE_RUNNING,
+				      .started_ns = sup->started_ns};
+
+	return control_answer(fd, MSG_PROCESS, &process);
+}
+
+static int send_child(const struct proc *proc, int fd)
+{
+	struct msg_process process = {.role = proc->role,
+				      .pid = (uint32_t)proc->pid,
+				      .state = proc->life.state,
+				      .restarts = proc->life.restarts,
+				      .replaced = proc->life.replaced,
+				      .started_ns = proc->started_ns,
+				      .stats = proc->stats};
+
+	memcpy(process.last, proc->last, sizeof(process.last));
+	return control_answer(fd, MSG_PROCESS, &process);
+}
+
+/* Wanted, and not at work. */
+static bool is_missing(const struct proc *proc)
+{
+	return proc->role != ROLE_VERIFIER && proc->life.wanted && proc->life.state != LIFE_RUNNING;
+}
+
+static int send_summary(const struct supervisor *sup, int fd)
+{
+	static struct msg_summary summary;
+
+	memset(&summary, 0, sizeof(summary));
+	summary.tracing = sup->up && custody_holds(&sup->custody);
+	for (int role = 0; role < ROLE_COUNT; role++)
+		summary.degraded |= is_missing(&sup->procs[role]) ? 1u : 0u;
+	summary.started_ns = sup->started_ns;
+	summary.config_version = sup->configure.current.version;
+	summary.config_applied = sup->configure.applied;
+	memcpy(summary.config_verdict, sup->configure.verdict, sizeof(summary.config_verdict));
+	summary.config = sup->configure.current.config;
+	/* The ledger first: what it has delivered must be in the counters that are read after it.
+	 */
+	custody_ledger(&sup->custody, summary.ledger);
+	custody_counters(&sup->custody, summary.counters);
+	return control_answer(fd, MSG_SUMMARY, &summary);
+}
+
+void status_send(struct supervisor *sup, int fd)
+{
+	static const enum role order[] = {ROLE_LOADER, ROLE_EXPORTER, ROLE_POLLER, ROLE_VERIFIER};
+	int err = send_supervisor(sup, fd);
+
+	/* There is no configuration to show before the first check. */
+	if (!sup->configure.current.version) {
+		(void)control_answer(fd, MSG_DONE,
+				     &(struct msg_done){.ok = 0,
+							.reason = "starting: no "
+								  "configuration yet"});
+		return;
+	}
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && !err; i++)
+		err = send_child(&sup->procs[order[i]], fd);
+	for (uint32_t i = 0; i < sup->ladder_count && !err; i++)
+		err = control_answer(fd, MSG_LADDER, &sup->ladder[i]);
+	if (!err)
+		(void)send_summary(sup, fd);
+}

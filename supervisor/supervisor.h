@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The supervisor's state: one struct, passed down. */
+#ifndef SUPERVISOR_SUPERVISOR_H
+#define SUPERVISOR_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/dispatch.h"
+#include "common/loop.h"
+#include "common/msg.h"
+#include "supervisor/life.h"
+#include "supervisor/notify.h"
+#include "supervisor/options.h"
+
+struct supervisor;
+
+/* One child: its life, its process and its channel. */
+struct proc {
+	struct supervisor *sup;
+	enum role role;
+	enum phase phase;
+	struct life life;
+	pid_t pid;   /* 0 = none */
+	int pidfd;   /* -1 = none */
+	int channel; /* -1 = closed */
+	uint64_t started_ns;
+	pid_t ladder_of;           /* whose steps the ladder shows */
+	char reason[MSG_TEXT_MAX]; /* why it is being ended, or what its FAIL said */
+	char last[MSG_TEXT_MAX];   /* how the one before ended */
+	uint32_t exit_code;        /* that its FAIL asked for; 0 = it sent none */
+	struct msg_stats stats;
+};
+
+/* The tracer's fds, kept so that tracing outlives the loader. custody.c */
+struct custody {
+	struct msg_manifest manifest;
+	int fds[PROTO_FDS_MAX];
+	const struct counters *counters; /* COUNTER_SLOTS of them, mapped; NULL = none */
+	const struct ledger *ledger;     /* mapped; NULL = none */
+};
+
+/* Configuration text: one memfd, and what lies where in it. */
+struct texts {
+	int fd; /* -1 = none */
+	uint32_t len_bytes;
+	struct msg_candidate what; /* no parts for the local file */
+};
+
+/* From texts to the configuration in force. configure.c */
+struct configure {
+	int dir_fd; /* of the local file, so that it is found after root is gone */
+	char name[CONFIG_NAME_MAX];
+	struct texts local;        /* the local file, in force */
+	struct texts source;       /* what was fetched, in force */
+	struct texts trial_local;  /* under check; none = local is */
+	struct texts trial_source; /* under check; none = source is */
+	struct texts waiting;      /* fetched while a check was under way */
+	bool reload_waiting;       /* SIGHUP while a check was under way */
+	bool checking;
+	struct msg_config current; /* version 0 = none yet */
+	bool applied;              /* what became of the last check */
+	char verdict[MSG_TEXT_MAX];
+};
+
+#define LADDER_MAX  32u
+#define CLIENTS_MAX 16u
+
+/* A command-line client that hasn't asked yet. */
+struct client {
+	struct supervisor *sup;
+	int fd; /* -1 = free */
+	uint64_t deadline_ms;
+};
+
+struct control {
+	int fd; /* -1 = none */
+	int timer_fd;
+	gid_t group;
+	char path[108];
+	struct client clients[CLIENTS_MAX];
+};
+
+struct supervisor {
+	struct options options;
+	struct loop loop;
+	int signal_fd;
+	int timer_fd;   /* next deadline of a child */
+	int program_fd; /* directory of the children's programs */
+	int object_fd;  /* directory of the BPF objects */
+	struct proc procs[ROLE_COUNT];
+	struct custody custody;
+	struct configure configure;
+	struct control control;
+	struct notify notify;
+	struct msg_step ladder[LADDER_MAX];
+	uint32_t ladder_count;
+	uint64_t started_ns;
+	uint64_t walk_id;
+	uint64_t walk_allowed_ms; /* no walk on a client's demand before this */
+	bool up;                  /* has traced: a failing child no longer ends the start */
+	bool stopping;
+	int exit_code;
+	uint8_t frame[PROTO_FRAME_MAX];
+	union msg room;
+};
+
+#endif
