@@ -11,22 +11,33 @@ OBJECTDIR  := $(PREFIX)/lib/conntrace
 CC      ?= gcc
 CLANG   ?= clang
 STRIP   ?= llvm-strip
-CPPFLAGS += -D_GNU_SOURCE -I. -DVERSION='"$(VERSION)"' \
-            -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
-WARN     := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
-            -Wformat=2 -Wvla
+# Empty, as a source that defines it itself does.
+DEFINES := -D_GNU_SOURCE= -I. -DVERSION='"$(VERSION)"' \
+           -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
+WARN    := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+           -Wformat=2 -Wvla
 ifeq ($(SAN),)
 HARDEN  := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
            -fcf-protection -fPIE
 HARDLD  := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 else
-# The same program with AddressSanitizer and UBSan: make SAN=1 O=build/san
+# The same program with AddressSanitizer and UBSan: make san
 HARDEN  := -O1 -g -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 HARDLD  := -pie -fsanitize=address,undefined
 endif
-CFLAGS  += -std=gnu17 $(WARN) $(HARDEN)
-LDFLAGS += $(HARDLD)
+# The caller's CPPFLAGS, CFLAGS and LDFLAGS come last, so that they win.
+COMPILE := $(CC) $(DEFINES) -std=gnu17 $(WARN) $(HARDEN) $(CPPFLAGS) $(CFLAGS)
+LINK    := $(CC) $(HARDLD) $(LDFLAGS)
+
+# V=1 shows the commands in full.
+V ?=
+Q   := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+
+# Recursive calls use all processors unless the caller said how many.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+export PYTHONDONTWRITEBYTECODE := 1
 
 # --- what each program is made of -------------------------------------------------------------
 
@@ -156,14 +167,16 @@ define program
 $(O)/bin/$(1): $$($(1)_SRC:%.c=$(O)/obj/%.o)
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$($(1)_LIB)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(LINK) -o $$@ $$^ $$($(1)_LIB)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 define unit_test
 $(O)/test/$(1): $$(patsubst %.c,$(O)/obj/%.o,tests/unit/$(1).c $$($(1)_SRC))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ -lcmocka $$($(1)_LIB)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(LINK) -o $$@ $$^ -lcmocka $$($(1)_LIB)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
 
@@ -172,11 +185,13 @@ define fuzz_harness
 $(O)/test/$(1:fuzz_%=replay_%): $$(patsubst %.c,$(O)/obj/%.o,tests/fuzz/$(1).c tests/fuzz/replay.c \
 		$$($(1)_SRC))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$($(1)_LIB)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(LINK) -o $$@ $$^ $$($(1)_LIB)
 
 $(O)/fuzz/$(1): tests/fuzz/$(1).c $$($(1)_SRC)
 	@mkdir -p $$(@D)
-	$$(CLANG) $$(CPPFLAGS) -std=gnu17 -O1 -g -fno-omit-frame-pointer \
+	$$(call say,FUZZ,$$@)
+	$$(Q)$$(CLANG) $$(DEFINES) -std=gnu17 -O1 -g -fno-omit-frame-pointer \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -MMD -MP -MF $$@.d \
 		-MT $$@ -o $$@ $$^ $$($(1)_LIB)
 endef
@@ -184,19 +199,31 @@ $(foreach f,$(FUZZ_HARNESSES),$(eval $(call fuzz_harness,$(f))))
 
 $(O)/bench/conngen: $(conngen_SRC:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -pthread -o $@ $^
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -pthread -o $@ $^
 
-$(O)/obj/%.o: %.c
+$(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# Other flags than the last time build everything anew.
+ifneq ($(filter-out clean help format,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(file <$(O)/flags),$(COMPILE) $(LINK))
+$(shell mkdir -p $(O))
+$(file >$(O)/flags,$(COMPILE) $(LINK))
+endif
+endif
+$(O)/flags:
 
 # No header of the build machine's kernel: bpf/kernel.h names what is used, CO-RE finds it.
 $(O)/share/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D) $(O)/obj/bpf
 	@rm -f $@
-	$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -Wall -Wextra -Werror -MMD -MP \
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -Wall -Wextra -Werror -MMD -MP \
 		-MF $(O)/obj/bpf/$*.d -MT $@ -c -o $@ $<
-	$(STRIP) -g $@
+	$(Q)$(STRIP) -g $@
 
 -include $(shell find $(O)/obj $(O)/fuzz -name '*.d' 2>/dev/null)
 
@@ -212,16 +239,18 @@ define RUN_CONFIG
 output: {format: $(RUN_FORMAT), path: "-"}
 records: {open: true}
 snapshot_interval: 1s
-$(if $(SOURCE),source: {dir: "$(abspath $(SOURCE))", interval: 1s})
+$(if $(SOURCE),source: {dir: '$(subst ','',$(SOURCE_DIR))', interval: 1s})
 endef
+SOURCE_DIR = $(if $(filter /%,$(SOURCE)),$(SOURCE),$(CURDIR)/$(SOURCE))
 
+run: export RUN_CONFIG := $(RUN_CONFIG)
 run: ## trace this host in the foreground: a table, or RECORDS=FILE; SOURCE=DIR of configuration
 	@./bootstrap deps run
-	@$(MAKE) --no-print-directory arm
+	+@$(SUBMAKE) arm
 	@mkdir -p $(O)/run
-	$(file >$(O)/run/conntrace.yaml,$(RUN_CONFIG))
+	@printf '%s\n' "$$RUN_CONFIG" >$(O)/run/conntrace.yaml
 	@exec packaging/dev/foreground $(O)/bin/conntraced --config $(O)/run/conntrace.yaml \
-		$(if $(RECORDS),>>"$(RECORDS)")
+		$(if $(RECORDS),>>"$$RECORDS")
 
 # --- testing ------------------------------------------------------------------------------------
 
@@ -231,13 +260,13 @@ replays: $(REPLAY_FILES)
 
 check: ## install what the tests need, build, run every test
 	@./bootstrap deps check
-	@$(MAKE) --no-print-directory arm tests
-	@$(MAKE) --no-print-directory SAN=1 O=$(O)/san $(UNIT_FILES:$(O)/%=$(O)/san/%) replays
+	+@$(SUBMAKE) arm tests
+	+@$(SUBMAKE) SAN=1 O=$(O)/san $(UNIT_FILES:$(O)/%=$(O)/san/%) replays
 	@exec tests/run --build $(O)
 
 bench: ## what tracing costs, beside tcplife; BENCH= its options
 	@./bootstrap deps check
-	@$(MAKE) --no-print-directory arm $(O)/bench/conngen
+	+@$(SUBMAKE) arm $(O)/bench/conngen
 	@exec python3 tests/bench/bench.py --bin $(O)/bin --conngen $(O)/bench/conngen $(BENCH)
 
 # New inputs stay under $(O): the ones worth keeping are copied to tests/fuzz/corpus by hand.
@@ -259,7 +288,7 @@ format: ## put every C file into the house's format
 	clang-format -i $(C_FILES)
 
 san: ## everything with AddressSanitizer and UBSan, in $(O)/san
-	@$(MAKE) --no-print-directory SAN=1 O=$(O)/san all tests replays
+	+@$(SUBMAKE) SAN=1 O=$(O)/san all tests replays
 
 # --- installing ---------------------------------------------------------------------------------
 
