@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True  # the source tree stays clean
 from bench_tools import (STOP_SIGNALS, BenchError, Conntrace, NoTracer, Tcplife, refuse_if_running,
                          uninterrupted)
 
@@ -80,7 +81,7 @@ def run_json(command, timeout):
 
 
 def cpu_busy_ns():
-    """CPU time used by all tasks of the system: exact where cgroup v1's cpuacct is, else in ticks."""
+    """CPU time used by all tasks of the system: exact with cgroup v1's cpuacct, else in ticks."""
     try:
         with open(CPUACCT) as f:
             return int(f.read())
@@ -133,8 +134,9 @@ class Bench:
         server = None
         try:
             with uninterrupted():
-                server = subprocess.Popen(["iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", str(port)],
-                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                server = subprocess.Popen(
+                    ["iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", str(port)],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             wait_listening(port)
             report = run_json(["iperf3", "-c", "127.0.0.1", "-p", str(port), "-t", str(seconds),
                                "-O", "1", "-J"], timeout=seconds + 30)
@@ -166,7 +168,7 @@ class Bench:
         return figures
 
     def visit_bpf(self, name):
-        """BPF run time of the programs that came with the tool. Its own pass: measuring it costs."""
+        """BPF run time of the programs the tool loaded. A pass of its own: measuring it costs."""
         with self.tool(name) as tool, bpf_stats():
             before = bpf_times()
             report = self.load(tool, self.options.connections)
