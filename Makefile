@@ -145,6 +145,7 @@ BPF_OBJECTS := tracer-tracepoint
 
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+test_config_SRC := common/config.c
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

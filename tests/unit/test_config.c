@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/config.h"
+
+static struct config sound(void)
+{
+	struct config config = {
+		.families = FAMILY_IPV4 | FAMILY_IPV6,
+		.snapshot_interval_ms = 10000,
+		.ring_bytes = 1u << 20,
+		.output_path = "-",
+		.filter_count = 2,
+	};
+
+	config.filters[0] = (struct filter){.family = 4, .prefix_bits = 8, .port_high = 65535};
+	config.filters[0].addr[0] = htonl(0x0a000000);
+	config.filters[0].mask[0] = htonl(0xff000000);
+	config.filters[1] = (struct filter){.family = 6, .prefix_bits = 128, .port_low = 443};
+	config.filters[1].port_high = 443;
+	memset(config.filters[1].mask, 0xff, sizeof(config.filters[1].mask));
+	config.filters[1].addr[3] = htonl(1);
+	return config;
+}
+
+static void test_config_accepts_what_is_sound(void **state)
+{
+	struct config config = sound();
+
+	(void)state;
+	assert_null(config_inconsistent(&config));
+	snprintf(config.output_path, sizeof(config.output_path), "/var/log/records.json");
+	snprintf(config.source_dir, sizeof(config.source_dir), "/etc/conntrace/conf.d");
+	assert_null(config_inconsistent(&config));
+}
+
+static void test_config_refuses_ring_no_power_of_two(void **state)
+{
+	struct config config = sound();
+
+	(void)state;
+	config.ring_bytes = 3u << 20;
+	assert_non_null(config_inconsistent(&config));
+}
+
+static void test_config_refuses_relative_paths(void **state)
+{
+	struct config config = sound();
+
+	(void)state;
+	snprintf(config.output_path, sizeof(config.output_path), "records.json");
+	assert_non_null(config_inconsistent(&config));
+	config = sound();
+	snprintf(config.source_dir, sizeof(config.source_dir), "-");
+	assert_non_null(config_inconsistent(&config));
+	config = sound();
+	config.output_path[0] = '\0';
+	assert_non_null(config_inconsistent(&config));
+}
+
+static void test_config_refuses_more_filters_than_there_is_room(void **state)
+{
+	struct config config = sound();
+
+	(void)state;
+	config.filter_count = FILTERS_MAX;
+	assert_null(config_inconsistent(&config));
+	config.filter_count = FILTERS_MAX + 1;
+	assert_non_null(config_inconsistent(&config));
+}
+
+static void refuse_filter(const struct filter *filter)
+{
+	struct config config = sound();
+
+	config.filters[1] = *filter;
+	assert_non_null(config_inconsistent(&config));
+}
+
+static void test_config_refuses_inconsistent_filters(void **state)
+{
+	const struct filter good = sound().filters[0];
+	struct filter bad;
+
+	(void)state;
+	bad = good;
+	bad.family = 5;
+	refuse_filter(&bad);
+	bad = good;
+	bad.family = 0; /* a prefix without an address */
+	refuse_filter(&bad);
+	bad = good;
+	bad.prefix_bits = 33;
+	refuse_filter(&bad);
+	bad = good;
+	bad.mask[0] = htonl(0xff800000);
+	refuse_filter(&bad);
+	bad = good;
+	bad.addr[0] = htonl(0x0a000001);
+	refuse_filter(&bad);
+	bad = good;
+	bad.addr[3] = 1;
+	refuse_filter(&bad);
+	bad = good;
+	bad.port_low = 2;
+	bad.port_high = 1;
+	refuse_filter(&bad);
+}
+
+static void test_config_masks_every_prefix_length(void **state)
+{
+	(void)state;
+	for (uint32_t bits = 0; bits <= 128; bits++) {
+		uint32_t mask[4], set = 0;
+
+		config_prefix_mask(bits, mask);
+		for (uint32_t i = 0; i < 128; i++) {
+			uint32_t bit = ntohl(mask[i / 32]) >> (31 - i % 32) & 1;
+
+			assert_int_equal(bit, i < bits);
+			set += bit;
+		}
+		assert_int_equal(set, bits);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_config_accepts_what_is_sound),
+		cmocka_unit_test(test_config_refuses_ring_no_power_of_two),
+		cmocka_unit_test(test_config_refuses_relative_paths),
+		cmocka_unit_test(test_config_refuses_more_filters_than_there_is_room),
+		cmocka_unit_test(test_config_refuses_inconsistent_filters),
+		cmocka_unit_test(test_config_masks_every_prefix_length),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
