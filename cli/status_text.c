@@ -47,18 +47,26 @@ static void print_row(const struct status *status, const struct status_process *
 	       told->pid ? since(status, told->started_ns) : "-");
 }
 
+/* A set of nearly everything says no more by its names. */
+static void print_caps(enum process_set set, uint64_t caps)
+{
+	char names[STATUS_NAMES_MAX];
+	int count = __builtin_popcountll(caps);
+
+	privs_caps_text(caps, names, sizeof(names));
+	if (count > 8)
+		snprintf(names, sizeof(names), "%d capabilities", count);
+	printf("%s %s %s", set ? ";" : "", process_set_name(set), names);
+}
+
 static void print_details(const struct status_process *process)
 {
 	const struct msg_process *told = &process->told;
-	char caps[STATUS_NAMES_MAX];
 
 	if (process->known) {
 		printf("    capabilities:");
-		for (int set = 0; set < PROCESS_SET_COUNT; set++) {
-			privs_caps_text(process->facts.caps[set], caps, sizeof(caps));
-			printf("%s %s %s", set ? ";" : "", process_set_name((enum process_set)set),
-			       caps);
-		}
+		for (int set = 0; set < PROCESS_SET_COUNT; set++)
+			print_caps((enum process_set)set, process->facts.caps[set]);
 		printf("\n");
 	}
 	if (told->stats.count) {

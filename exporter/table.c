@@ -52,8 +52,10 @@ void table_duration(uint64_t duration_ns, char *out)
 		snprintf(out, 16, "%um%02us", (unsigned int)s / 60, (unsigned int)s % 60);
 	else if (s < 86400)
 		snprintf(out, 16, "%uh%02um", (unsigned int)s / 3600, (unsigned int)s / 60 % 60);
-	else
+	else if (days < 100)
 		snprintf(out, 16, "%ud%02uh", days, (unsigned int)(s / 3600 % 24));
+	else
+		snprintf(out, 16, "%ud", days);
 }
 
 static void put_time(uint64_t recorded_ns, int64_t offset_ns, char *out)

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "exporter/json.h"
+#include "exporter/jsonbuf.h"
+
+static const struct event closed = {
+	.size = sizeof(struct event),
+	.version = EVENT_VERSION,
+	.type = EVENT_CLOSE,
+	.protocol = 6,
+	.family = 4,
+	.direction = DIRECTION_OUTGOING,
+	.state = 4,
+	.cpu = 3,
+	.owner = OWNER_CONNECT,
+	.error = 111,
+	.seq = 42,
+	.cookie = UINT64_MAX,
+	.recorded_ns = 5000,
+	.opened_ns = 1000,
+	.established_ns = 2000,
+	.closed_ns = 5000,
+	.cgroup_id = 77,
+	.bytes_sent = 100,
+	.bytes_received = 700,
+	.segs_out = 6,
+	.segs_in = 5,
+	.retransmits = 1,
+	.srtt_us = 21,
+	.rttvar_us = 10,
+	.min_rtt_us = 9,
+	.netns = 4026531840u,
+	.pid = 4321,
+	.uid = 1000,
+	.sport = 51000,
+	.dport = 443,
+	.saddr = {10, 0, 0, 1},
+	.daddr = {192, 0, 2, 7},
+	.comm = "curl",
+};
+
+static const char *line_of(const struct event *event, int64_t offset_ns)
+{
+	static char line[JSON_LINE_MAX + 1];
+	int len = json_event(event, offset_ns, line, JSON_LINE_MAX);
+
+	assert_true(len > 0);
+	line[len] = '\0';
+	return line;
+}
+
+static void test_json_a_close_has_every_field_in_order(void **state)
+{
+	(void)state;
+	assert_string_equal(
+		line_of(&closed, 1700000000000000000),
+		"{\"event\":\"close\",\"protocol\":\"tcp\",\"family\":4,"
+		"\"saddr\":\"10.0.0.1\",\"sport\":51000,\"daddr\":\"192.0.2.7\",\"dport\":443,"
+		"\"direction\":\"outgoing\",\"netns\":4026531840,"
+		"\"cookie\":18446744073709551615,\"pid\":4321,\"comm\":\"curl\",\"uid\":1000,"
+		"\"cgroup_id\":77,\"opened_ns\":1700000000000001000,"
+		"\"established_ns\":1700000000000002000,\"closed_ns\":1700000000000005000,"
+		"\"bytes_sent\":100,\"bytes_received\":700,\"segs_out\":6,\"segs_in\":5,"
+		"\"retransmits\":1,\"srtt_us\":21,\"rttvar_us\":10,\"min_rtt_us\":9,"
+		"\"state\":\"fin_wait1\",\"seq\":42,\"cpu\":3,\"owner\":\"connect\","
+		"\"partial\":false,\"error\":\"ECONNREFUSED\",\"duration_ns\":4000,"
+		"\"recorded_ns\":1700000000000005000}\n");
+}
+
+static void test_json_what_is_not_known_is_null_or_zero(void **state)
+{
+	struct event event = {.type = EVENT_UPDATE,
+			      .protocol = 6,
+			      .family = 6,
+			      .state = 1,
+			      .flags = EVENT_F_PARTIAL,
+			      .recorded_ns = 9,
+			      .saddr = {[15] = 1},
+			      .daddr = {0x20, 0x01, 0x0d, 0xb8, [15] = 2}};
+	const char *line = line_of(&event, 1000);
+
+	(void)state;
+	assert_non_null(strstr(line, "\"event\":\"update\""));
+	assert_non_null(strstr(line, "\"family\":6,\"saddr\":\"::1\""));
+	assert_non_null(strstr(line, "\"daddr\":\"2001:db8::2\""));
+	assert_non_null(strstr(line, "\"direction\":\"unknown\""));
+	assert_non_null(strstr(line, "\"pid\":null,\"comm\":\"\",\"uid\":null"));
+	assert_non_null(strstr(line, "\"opened_ns\":0,\"established_ns\":0,\"closed_ns\":0"));
+	assert_non_null(strstr(line, "\"owner\":\"unknown\",\"partial\":true,\"error\":null"));
+	assert_non_null(strstr(line, "\"duration_ns\":0,\"recorded_ns\":1009}\n"));
+}
+
+static void test_json_an_error_without_a_name_keeps_its_number(void **state)
+{
+	struct event event = closed;
+
+	(void)state;
+	event.error = 4000;
+	assert_non_null(strstr(line_of(&event, 0), "\"error\":\"errno-4000\""));
+}
+
+static void expect_comm(const char *bytes, size_t len, const char *json)
+{
+	struct event event = closed;
+	char wanted[160];
+
+	memset(event.comm, 0, sizeof(event.comm));
+	memcpy(event.comm, bytes, len);
+	snprintf(wanted, sizeof(wanted), "\"comm\":\"%s\",\"uid\"", json);
+	if (!strstr(line_of(&event, 0), wanted))
+		fail_msg("no %s in %s", wanted, line_of(&event, 0));
+}
+
+#define COMM(bytes, json) expect_comm(bytes, sizeof(bytes) - 1, json)
+
+static void test_json_comm_is_escaped(void **state)
+{
+	(void)state;
+	COMM("a\"b\\c", "a\\\"b\\\\c");
+	COMM("\n\t\x1b\x7f", "\\u000a\\u0009\\u001b\\u007f");
+	COMM("0123456789abcdef", "0123456789abcdef");
+	COMM("a\0b", "a");
+}
+
+static void test_json_comm_keeps_utf8_and_escapes_what_is_none(void **state)
+{
+	(void)state;
+	COMM("\xc3\xa9", "\xc3\xa9");
+	COMM("\xe2\x82\xac", "\xe2\x82\xac");
+	COMM("\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80");
+	COMM("\xff\x80", "\\u00ff\\u0080");
+	COMM("\xc0\xaf", "\\u00c0\\u00af");
+	COMM("\xe0\x80\xaf", "\\u00e0\\u0080\\u00af");
+	COMM("\xed\xa0\x80", "\\u00ed\\u00a0\\u0080");
+	COMM("\xf4\x90\x80\x80", "\\u00f4\\u0090\\u0080\\u0080");
+	COMM("\xf0\x8f\xbf\xbf", "\\u00f0\\u008f\\u00bf\\u00bf");
+	COMM("\xf5\x80\x80\x80", "\\u00f5\\u0080\\u0080\\u0080");
+	COMM("\xe2\x82", "\\u00e2\\u0082");
+	COMM("0123456789abcd\xe2\x82", "0123456789abcd\\u00e2\\u0082");
+}
+
+static void test_json_the_widest_line_fits(void **state)
+{
+	struct event event;
+
+	(void)state;
+	memset(&event, 0xff, sizeof(event));
+	event.type = EVENT_UPDATE;
+	event.protocol = 6;
+	event.family = 6;
+	event.state = 13;
+	event.direction = DIRECTION_OUTGOING;
+	event.owner = OWNER_CONNECT;
+	event.error = 4095;
+	assert_true(strlen(line_of(&event, -1)) < JSON_LINE_MAX);
+}
+
+static void test_json_a_small_buffer_is_an_error_and_not_overrun(void **state)
+{
+	char line[JSON_LINE_MAX];
+	int whole = json_event(&closed, 0, line, sizeof(line));
+
+	(void)state;
+	for (size_t cap = 0; cap < (size_t)whole; cap++) {
+		memset(line, 'x', sizeof(line));
+		assert_int_equal(json_event(&closed, 0, line, cap), -EMSGSIZE);
+		assert_int_equal(line[cap], 'x');
+	}
+	assert_int_equal(json_event(&closed, 0, line, (size_t)whole), whole);
+}
+
+static void test_json_nested_values_get_their_commas(void **state)
+{
+	char text[128];
+	struct jsonbuf json;
+
+	(void)state;
+	jsonbuf_init(&json, text, sizeof(text));
+	jsonbuf_open(&json, '{');
+	jsonbuf_key(&json, "a");
+	jsonbuf_open(&json, '[');
+	jsonbuf_u64(&json, 1);
+	jsonbuf_i64(&json, INT64_MIN);
+	jsonbuf_open(&json, '{');
+	jsonbuf_close(&json, '}');
+	jsonbuf_null(&json);
+	jsonbuf_close(&json, ']');
+	jsonbuf_key(&json, "b");
+	jsonbuf_bool(&json, true);
+	jsonbuf_close(&json, '}');
+	assert_false(json.full);
+	text[json.len] = '\0';
+	assert_string_equal(text, "{\"a\":[1,-9223372036854775808,{},null],\"b\":true}");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_json_a_close_has_every_field_in_order),
+		cmocka_unit_test(test_json_what_is_not_known_is_null_or_zero),
+		cmocka_unit_test(test_json_an_error_without_a_name_keeps_its_number),
+		cmocka_unit_test(test_json_comm_is_escaped),
+		cmocka_unit_test(test_json_comm_keeps_utf8_and_escapes_what_is_none),
+		cmocka_unit_test(test_json_the_widest_line_fits),
+		cmocka_unit_test(test_json_a_small_buffer_is_an_error_and_not_overrun),
+		cmocka_unit_test(test_json_nested_values_get_their_commas),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
