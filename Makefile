@@ -146,9 +146,16 @@ BPF_OBJECTS := tracer-tracepoint
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 test_config_SRC := common/config.c
+test_decode_SRC := exporter/decode.c exporter/names.c
+test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c
+test_ring_SRC := exporter/ring.c
+test_table_SRC := exporter/names.c exporter/table.c
+test_table_live_SRC := exporter/live.c
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_decode_SRC := exporter/decode.c exporter/json.c exporter/jsonbuf.c exporter/names.c \
+	exporter/table.c
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
 
