@@ -141,7 +141,7 @@ static enum step_result step_attach(struct loader *loader, struct step_report *s
 
 static enum step_result step_hand_over(struct loader *loader, struct step_report *step)
 {
-	struct msg_loaded loaded;
+	struct msg_loaded loaded = {.adopted = loader->adopted};
 	int fds[PROTO_FDS_MAX];
 	int err;
 

@@ -81,7 +81,7 @@ static ssize_t read_file(int dir_fd, const char *name, char **bytes)
 
 static int read_local(struct configure *conf)
 {
-	char *bytes;
+	char *bytes = NULL;
 	ssize_t len = read_file(conf->dir_fd, conf->name, &bytes);
 	int fd;
 

@@ -49,7 +49,7 @@ static int open_directory(const char *path)
  */
 static int find_installation(struct supervisor *sup)
 {
-	char self[PATH_MAX], path[PATH_MAX + 16];
+	char self[PATH_MAX], path[PATH_MAX + 32];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
 

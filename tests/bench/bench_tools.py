@@ -291,20 +291,13 @@ LOSS_PREFIXES = ("lost_", "dropped_", "storage_failed", "sink_errors")
 
 
 def losses(status):
-    """Every counter of a loss in the status, wherever it stands; there must be some."""
-    found = {}
-
-    def walk(value):
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                if isinstance(inner, int) and key.startswith(LOSS_PREFIXES):
-                    found[key] = inner
-                walk(inner)
-        elif isinstance(value, list):
-            for inner in value:
-                walk(inner)
-
-    walk(status)
-    if not found:
-        raise BenchError("conntrace status: no counter of losses in it: has its format changed?")
+    """Every counter of a loss in the status, and whether opened = live + closed and so on hold."""
+    try:
+        counters = {**status["counters"], **status["ledger"]}
+        found = {name: value for name, value in counters.items() if name.startswith(LOSS_PREFIXES)}
+        found["identity_violated"] = int(not status["identity"]["holds"])
+    except (KeyError, TypeError) as e:
+        raise BenchError(f"conntrace status: no {e} in its JSON: has its format changed?") from None
+    if len(found) < 2:
+        raise BenchError("conntrace status: no counter of losses: have their names changed?")
     return found
