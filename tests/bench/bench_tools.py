@@ -52,7 +52,7 @@ def process_table():
 
 def refuse_if_running():
     for pid, (comm, _) in process_table().items():
-        if comm in ("tcplife", "conntraced"):
+        if comm in ("tcplife", "conntraced") or comm.startswith("conntrace-"):
             raise BenchError(f"{comm} is already running as process {pid}: stop it first, "
                              "two tracers at once would be measured together")
 
@@ -220,22 +220,22 @@ class Conntrace(Tool):
 
     def __init__(self, options, directory):
         super().__init__(options, directory)
-        self.socket = os.path.join(directory, "control")
-        # the exporter writes as the user conntrace, if there is one
-        self.output = os.path.join(directory, "output")
-        self.records_path = os.path.join(self.output, "records.json")
+        # conntraced makes its socket and its output as the user it becomes
+        self.own = os.path.join(directory, "conntrace")
+        self.socket = os.path.join(self.own, "control")
+        self.records_path = os.path.join(self.own, "records.json")
         self.counted = None
 
     def program(self, name):
         return os.path.join(self.options.bin, name)
 
     def start(self):
-        shutil.rmtree(self.output, ignore_errors=True)
         os.chmod(self.directory, 0o755)
-        os.mkdir(self.output)
-        with contextlib.suppress(KeyError):
-            user = pwd.getpwnam("conntrace")
-            os.chown(self.output, user.pw_uid, user.pw_gid)
+        if os.path.isdir(self.own):
+            shutil.rmtree(self.own)
+        os.mkdir(self.own)
+        user = conntrace_user()
+        os.chown(self.own, user.pw_uid, user.pw_gid)
         config = os.path.join(self.directory, "conntrace.yaml")
         with open(config, "w") as f:
             f.write(f"output:\n  format: json\n  path: {self.records_path}\n")
@@ -285,6 +285,14 @@ class Conntrace(Tool):
     def account(self):
         return {**super().account(), "counted_losses": sum(self.counted.values()),
                 "counted": {name: value for name, value in self.counted.items() if value}}
+
+
+def conntrace_user():
+    """Whom conntraced becomes when started as root."""
+    try:
+        return pwd.getpwnam("conntrace")
+    except KeyError:
+        return pwd.getpwnam("nobody")
 
 
 LOSS_PREFIXES = ("lost_", "dropped_", "storage_failed", "sink_errors")
