@@ -247,8 +247,9 @@ define RUN_CONFIG
 output: {format: $(RUN_FORMAT), path: "-"}
 records: {open: true}
 snapshot_interval: 1s
-$(if $(SOURCE),source: {dir: '$(subst ','',$(SOURCE_DIR))', interval: 1s})
+$(if $(SOURCE),source: {dir: '$(subst ','',$(SOURCE_DIR))'$(comma) interval: 1s})
 endef
+comma := ,
 SOURCE_DIR = $(if $(filter /%,$(SOURCE)),$(SOURCE),$(CURDIR)/$(SOURCE))
 
 run: export RUN_CONFIG := $(RUN_CONFIG)
