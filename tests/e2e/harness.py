@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end tests share: a conntraced of their own, a network namespace of their own,
+the records it wrote, and TAP on standard output. Needs root, for namespaces and file capabilities."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+OUT = os.environ.get("O", os.path.join(ROOT, "build"))
+OUT = OUT if os.path.isabs(OUT) else os.path.join(ROOT, OUT)
+BIN = os.path.join(OUT, "bin")
+CONNGEN = os.path.join(OUT, "bench", "conngen")
+CHILDREN = ("loader", "exporter", "poller")
+
+
+def wait_for(what, condition, seconds=10.0):
+    """Poll until condition() is true and return what it gave; fail after the time."""
+    end = time.monotonic() + seconds
+    while True:
+        got = condition()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+def check(true, message):
+    if not true:
+        raise AssertionError(message)
+
+
+def equal(got, want, what):
+    check(got == want, f"{what}: {got!r}, expected {want!r}")
+
+
+class Tracer:
+    """A conntraced with its own directory, socket and output."""
+
+    def __init__(self, config="", binaries=BIN, source=False, wrap=()):
+        self.dir = tempfile.mkdtemp(prefix="conntrace-e2e-")
+        os.chmod(self.dir, 0o755)
+        self.out = os.path.join(self.dir, "out")
+        os.mkdir(self.out)
+        shutil.chown(self.out, "nobody", "nogroup")
+        self.records_path = os.path.join(self.out, "records.jsonl")
+        self.socket = os.path.join(self.out, "control.sock")
+        self.config_path = os.path.join(self.dir, "conntrace.yaml")
+        self.source = os.path.join(self.dir, "conf.d")
+        os.mkdir(self.source, 0o755)
+        self.binaries = binaries
+        self.wrap = list(wrap)
+        self.proc = None
+        text = config or f"output: {{format: json, path: {self.records_path}}}\n"
+        if source:
+            text += f"source: {{dir: {self.source}, interval: 200ms}}\n"
+        self.write_config(text)
+
+    def write_config(self, text):
+        with open(self.config_path, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def start(self, wait=True):
+        self.log = open(os.path.join(self.dir, "log"), "ab")
+        self.proc = subprocess.Popen(
+            self.wrap + [os.path.join(self.binaries, "conntraced"), "--user", "nobody", "--config",
+                         self.config_path, "--socket", self.socket],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True)
+        if wait:
+            wait_for("tracing", self.tracing, 20)
+        return self
+
+    def tracing(self):
+        check(self.proc.poll() is None, f"conntraced exited {self.proc.returncode}: {self.text()}")
+        return self.cli("status", check_code=False).returncode == 0
+
+    def text(self):
+        with open(os.path.join(self.dir, "log"), encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def cli(self, *args, check_code=True, timeout=10):
+        done = subprocess.run([os.path.join(BIN, "conntrace"), args[0], "--socket", self.socket,
+                               *args[1:]], capture_output=True, text=True, timeout=timeout)
+        if check_code:
+            check(done.returncode == 0, f"conntrace {args}: {done.returncode}: {done.stderr}")
+        return done
+
+    def status(self):
+        return json.loads(self.cli("status", "--json", check_code=False).stdout)
+
+    def process(self, name):
+        for process in self.status()["processes"]:
+            if process["name"] == name:
+                return process
+        raise AssertionError(f"no process {name} in the status")
+
+    def running(self, name, other_than=0):
+        """The process if it runs and isn't that pid."""
+        process = self.process(name)
+        return process if process["state"] == "running" and process["pid"] != other_than else None
+
+    def drained(self):
+        """Wait until every record made is delivered."""
+        def empty():
+            status = self.status()
+            return status["identity"]["waiting"] == 0 and status
+        return wait_for("the ring drained", empty)
+
+    def records(self):
+        with open(self.records_path, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    def stop(self, code=0):
+        if self.proc and self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGTERM)
+            try:
+                got = self.proc.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.proc.pid, signal.SIGKILL)
+                self.proc.wait()
+                raise AssertionError("conntraced did not stop: " + self.text()) from None
+            equal(got, code, "exit code of conntraced")
+        if self.proc:
+            self.log.close()
+
+    def kill(self):
+        if self.proc and self.proc.poll() is None:
+            self.proc.kill()
+            self.proc.wait()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, value, trace):
+        try:
+            self.stop()
+        finally:
+            self.kill()
+            if kind:
+                sys.stdout.write("".join("# " + l + "\n" for l in self.text().splitlines()[-40:]))
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def network_namespace():
+    """A network namespace with its loopback up; gives (prefix of commands, inode number)."""
+    name = f"conntrace-test-{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+        yield ["ip", "netns", "exec", name], os.stat(f"/run/netns/{name}").st_ino
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def proc_status(pid):
+    """/proc/PID/status as a dictionary."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def conngen(prefix, *args, timeout=120):
+    done = subprocess.run([*prefix, CONNGEN, *args], capture_output=True, text=True,
+                          timeout=timeout)
+    check(done.returncode == 0, f"conngen: {done.returncode}: {done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(tests):
+    """Run the tests, a line of TAP each."""
+    failed = 0
+    print(f"1..{len(tests)}", flush=True)
+    for number, test in enumerate(tests, 1):
+        name = test.__name__.removeprefix("test_").replace("_", " ")
+        try:
+            skip = test()
+            print(f"ok {number} - {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
+        except Exception:  # a test may fail in any way; the rest still runs
+            failed += 1
+            print(f"not ok {number} - {name}")
+            sys.stdout.write("".join("# " + l + "\n"
+                                     for l in traceback.format_exc().splitlines()))
+            sys.stdout.flush()
+    sys.exit(1 if failed else 0)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who runs with what, what happens when one dies, and what is left at the end."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+from harness import (BIN, CHILDREN, Tracer, check, conngen, equal, main, network_namespace,
+                     proc_status, wait_for)
+
+CAP_SETS = ("CapPrm", "CapEff", "CapInh", "CapAmb")
+LOADER_CAPS = (1 << 38) | (1 << 39)  # CAP_PERFMON, CAP_BPF
+
+
+def test_nobody_is_root_and_nobody_has_a_capability():
+    with Tracer(source=True) as tracer:
+        wait_for("all run", lambda: all(tracer.running(c) for c in CHILDREN))
+        for process in tracer.status()["processes"]:
+            if not process["pid"]:
+                continue
+            name, status = process["name"], proc_status(process["pid"])
+            check("0" not in status["Uid"].split(), f"{name}: uid {status['Uid']}")
+            check("0" not in status["Gid"].split(), f"{name}: gid {status['Gid']}")
+            equal(status["Groups"].strip(), "", f"{name}: groups")
+            for cap_set in CAP_SETS:
+                equal(int(status[cap_set], 16), 0, f"{name}: {cap_set}")
+            equal(int(status["CapBnd"], 16) & ~LOADER_CAPS, 0, f"{name}: CapBnd")
+            if name != "supervisor":
+                equal(status["Seccomp"].strip(), "2", f"{name}: Seccomp")
+                equal(status["NoNewPrivs"].strip(), "1", f"{name}: NoNewPrivs")
+
+
+def test_the_loader_had_its_two_capabilities_and_says_what_is_left():
+    got = subprocess.run(["getcap", os.path.join(BIN, "conntrace-loader")], capture_output=True,
+                         text=True, check=True).stdout
+    check("cap_perfmon,cap_bpf=p" in got, f"file capabilities: {got}")
+    with Tracer() as tracer:
+        steps = {s["step"]: s for s in tracer.status()["ladder"]}
+        equal(steps["load"]["result"], "ok", "load, which needs CAP_BPF and CAP_PERFMON")
+        equal(steps["drop"]["detail"], "capabilities left: none", "drop")
+
+
+def test_children_have_only_their_channel_and_what_they_were_given():
+    allowed = ("/dev/null", "socket:", "anon_inode:", "/memfd:")
+    with Tracer(source=True) as tracer:
+        wait_for("all run", lambda: all(tracer.running(c) for c in CHILDREN))
+        for name in CHILDREN:
+            pid = tracer.process(name)["pid"]
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                target = os.readlink(f"/proc/{pid}/fd/{fd}")
+                check(int(fd) == 2 or target.startswith(allowed) or target.startswith(tracer.dir)
+                      or target.endswith("/share"), f"{name}: fd {fd} is {target}")
+            for line in open(f"/proc/{pid}/environ", "rb").read().split(b"\0"):
+                check(line == b"" or line.startswith(b"JOURNAL_STREAM="), f"{name}: {line!r}")
+
+
+def kill_under_traffic(name):
+    """kill -9 a child three times while conngen runs; every record must be there in the end."""
+    with network_namespace() as (prefix, netns), Tracer(source=True) as tracer:
+        wait_for("all run", lambda: all(tracer.running(c) for c in CHILDREN))
+        report = {}
+        load = threading.Thread(target=lambda: report.update(
+            conngen(prefix, "run", "--connections", "6000", "--rate", "1500", "--ports", "4")))
+        load.start()
+        for n in range(1, 4):
+            pid = tracer.process(name)["pid"]
+            time.sleep(0.3)
+            os.kill(pid, signal.SIGKILL)
+            killed = time.monotonic()
+            process = wait_for(f"{name} back", lambda: tracer.running(name, other_than=pid), 5)
+            took = time.monotonic() - killed
+            check(took < 1.0, f"{name}: restart {n} took {took:.2f} s")
+            equal(process["restarts"], n, "restarts in the status")
+            check("signal 9" in process["last"], f"last: {process['last']}")
+        load.join()
+        tracer.drained()
+        ours = [r for r in tracer.records() if r["event"] == "close" and r["netns"] == netns]
+        once = {(r["cpu"], r["seq"]): r for r in ours}
+        equal(len(once), 2 * report["completed"], "close records")
+        equal(sum(r["bytes_sent"] for r in once.values()),
+              report["client_bytes_sent"] + report["server_bytes_sent"], "bytes")
+        identity = tracer.status()["identity"]
+        check(identity["holds"] and identity["dropped"] == 0, f"identity: {identity}")
+        print(f"# {name}: {len(ours) - len(once)} records delivered twice")
+
+
+def test_kill_9_of_the_loader_loses_no_record():
+    kill_under_traffic("loader")
+
+
+def test_kill_9_of_the_exporter_loses_no_record():
+    kill_under_traffic("exporter")
+
+
+def test_kill_9_of_the_poller_loses_no_record():
+    kill_under_traffic("poller")
+
+
+def test_a_child_that_is_silent_is_killed_and_restarted():
+    with Tracer() as tracer:
+        pid = tracer.process("loader")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        process = wait_for("a new loader", lambda: tracer.running("loader", other_than=pid), 12)
+        check("silent for too long" in process["last"], f"last: {process['last']}")
+
+
+def bpf_links():
+    text = subprocess.run(["bpftool", "link", "show", "-j"], capture_output=True, text=True,
+                          check=True).stdout
+    return {link["id"] for link in json.loads(text)}
+
+
+def test_nothing_is_left_after_a_stop():
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        before = bpf_links()
+        tracer = Tracer()
+        with tracer:
+            pids = [p["pid"] for p in tracer.status()["processes"] if p["pid"]]
+            mine = bpf_links() - before
+            check(mine, "no link while tracing")
+            tracer.proc.send_signal(sig)
+            equal(tracer.proc.wait(10), 0, "exit code")
+            check(not os.path.exists(tracer.socket), "the control socket is still there")
+            left = [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
+            equal(left, [], "processes left")
+        wait_for("links gone", lambda: not bpf_links() & mine)
+
+
+def test_kill_9_of_the_supervisor_leaves_nothing():
+    before = bpf_links()
+    with Tracer() as tracer:
+        pids = [p["pid"] for p in tracer.status()["processes"] if p["pid"]]
+        mine = bpf_links() - before
+        tracer.kill()
+        wait_for("children gone", lambda: not [p for p in pids if os.path.exists(f"/proc/{p}")])
+        wait_for("links gone", lambda: not bpf_links() & mine)
+
+
+if __name__ == "__main__":
+    main([test_nobody_is_root_and_nobody_has_a_capability,
+          test_the_loader_had_its_two_capabilities_and_says_what_is_left,
+          test_children_have_only_their_channel_and_what_they_were_given,
+          test_kill_9_of_the_loader_loses_no_record,
+          test_kill_9_of_the_exporter_loses_no_record,
+          test_kill_9_of_the_poller_loses_no_record,
+          test_a_child_that_is_silent_is_killed_and_restarted,
+          test_nothing_is_left_after_a_stop,
+          test_kill_9_of_the_supervisor_leaves_nothing])

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every connection once and with the right numbers; the truth comes from those who made them."""
+
+import collections
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+from harness import Tracer, check, conngen, equal, main, network_namespace, wait_for
+
+
+def closes(tracer, netns):
+    return [r for r in tracer.records() if r["event"] == "close" and r["netns"] == netns]
+
+
+def ends_of(path):
+    """conngen's own list: one line for each end of each connection."""
+    with open(path, encoding="ascii") as f:
+        for line in f:
+            _, saddr, sport, daddr, dport, sent, received = line.split()
+            yield (saddr, int(sport), daddr, int(dport), int(sent), int(received))
+
+
+def run_and_compare(tracer, netns, prefix, *args):
+    with tempfile.TemporaryDirectory() as tmp:
+        listing = os.path.join(tmp, "ends")
+        report = conngen(prefix, "run", "--list", listing, *args)
+        tracer.drained()
+        want = collections.Counter(ends_of(listing))
+    got = collections.Counter(
+        (r["saddr"], r["sport"], r["daddr"], r["dport"], r["bytes_sent"], r["bytes_received"])
+        for r in closes(tracer, netns))
+    missing, extra = want - got, got - want
+    check(not missing and not extra,
+          f"{sum(missing.values())} missing, e.g. {list(missing)[:2]}; "
+          f"{sum(extra.values())} not conngen's, e.g. {list(extra)[:2]}")
+    return report, sum(want.values())
+
+
+def test_20000_connections_give_40000_exact_close_records():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        _, ends = run_and_compare(tracer, netns, prefix, "--connections", "20000", "--request",
+                                  "64", "--response", "256", "--threads", "2", "--ports", "8")
+        equal(ends, 40000, "ends")
+        identity = tracer.drained()["identity"]
+        counters = tracer.status()["counters"]
+        check(identity["holds"], f"identity: {identity}")
+        equal(identity["dropped"], 0, "dropped")
+        equal(identity["opened"], identity["live"] + identity["closed"], "opened = live + closed")
+        equal(counters["lost_close"], 0, "lost")
+        seen = collections.Counter((r["cpu"], r["seq"]) for r in tracer.records())
+        equal(max(seen.values()), 1, "records with the same cpu and seq")
+
+
+def test_ipv6_and_the_server_closing_first():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        run_and_compare(tracer, netns, prefix, "--addr", "::1", "--connections", "500", "--close",
+                        "server", "--request", "1000", "--response", "100000", "--ports", "4")
+        check(all(r["family"] == 6 for r in closes(tracer, netns)), "family is not 6")
+
+
+def test_a_refused_connect_is_a_close_that_never_was_established():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        subprocess.run([*prefix, "curl", "-s", "http://127.0.0.1:9/"], check=False)
+        tracer.drained()
+        (record,) = closes(tracer, netns)
+        equal(record["established_ns"], 0, "established_ns")
+        equal(record["error"], "ECONNREFUSED", "error")
+        equal(record["state"], "syn_sent", "state")
+        equal(record["comm"], "curl", "comm")
+
+
+def test_curl_and_nginx_with_owner_bytes_and_duration():
+    with network_namespace() as (prefix, netns), tempfile.TemporaryDirectory() as tmp:
+        conf = os.path.join(tmp, "nginx.conf")
+        with open(conf, "w", encoding="ascii") as f:
+            f.write(f"daemon off; pid {tmp}/pid; error_log {tmp}/err; user root;\n"
+                    "events {}\n"
+                    "http { access_log off; server { listen 127.0.0.1:8080;\n"
+                    f"location / {{ root {tmp}; }} }} }}\n")
+        with open(os.path.join(tmp, "page"), "wb") as f:
+            f.write(b"x" * 300000)
+        with Tracer() as tracer:
+            nginx = subprocess.Popen([*prefix, "nginx", "-c", conf], stderr=subprocess.DEVNULL)
+            try:
+                out = wait_for("nginx answers", lambda: subprocess.run(
+                    [*prefix, "curl", "-sS", "-o", "/dev/null", "-w",
+                     '{"size_request": %{size_request}, "size_header": %{size_header}, '
+                     '"size_download": %{size_download}, "local_port": %{local_port}, '
+                     '"time_total": %{time_total}}', "http://127.0.0.1:8080/page"],
+                    capture_output=True, text=True, check=False).stdout)
+                told = json.loads(out)
+                tracer.drained()
+                ours = {r["direction"]: r for r in closes(tracer, netns)
+                        if told["local_port"] in (r["sport"], r["dport"])}
+            finally:
+                nginx.terminate()
+                nginx.wait()
+            client, server = ours["outgoing"], ours["incoming"]
+            equal(client["comm"], "curl", "client")
+            equal(client["bytes_sent"], told["size_request"], "bytes sent")
+            equal(client["bytes_received"], told["size_header"] + told["size_download"],
+                  "bytes received")
+            equal(server["bytes_sent"], client["bytes_received"], "the other end's view")
+            equal(server["comm"], "nginx", "server")
+            took = (client["closed_ns"] - client["opened_ns"]) / 1e9
+            check(took <= told["time_total"] + 0.05, f"duration {took} s, curl says {told}")
+            check(abs(client["closed_ns"] / 1e9 - time.time()) < 30, "closed_ns is not realtime")
+
+
+def test_iperf3_bytes_and_the_live_list():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        server = subprocess.Popen([*prefix, "iperf3", "-s", "-1", "-B", "127.0.0.1"],
+                                  stdout=subprocess.DEVNULL)
+        wait_for("iperf3 listens", lambda: "5201" in subprocess.run(
+            [*prefix, "ss", "-ltn"], capture_output=True, text=True, check=True).stdout)
+        client = subprocess.Popen([*prefix, "iperf3", "-c", "127.0.0.1", "-t", "3", "-J"],
+                                  stdout=subprocess.PIPE, text=True)
+        time.sleep(1.5)
+        live = [json.loads(l) for l in tracer.cli("list", "--json").stdout.splitlines()]
+        told = json.loads(client.communicate(timeout=30)[0])
+        server.wait(10)
+        port = told["start"]["connected"][0]["local_port"]
+        flowing = [r for r in live if r["netns"] == netns and r["sport"] == port]
+        equal(len(flowing), 1, "the transfer in the list while it runs")
+        check(flowing[0]["bytes_sent"] > 0 and flowing[0]["state"] == "established",
+              f"live record: {flowing[0]}")
+        tracer.drained()
+        sender = [r for r in closes(tracer, netns) if r["sport"] == port]
+        receiver = [r for r in closes(tracer, netns) if r["dport"] == port]
+        equal((len(sender), len(receiver)), (1, 1), "records of the data connection")
+        sent = told["end"]["sum_sent"]["bytes"]
+        cookie = 37  # iperf3 opens each stream with a cookie that its report doesn't count
+        # iperf3 counts what it wrote until its time was up; the close may cut the tail that was
+        # still unacknowledged: no more than one send buffer.
+        window = 16 << 20
+        for name, got in (("sender", sender[0]["bytes_sent"]),
+                          ("receiver", receiver[0]["bytes_received"])):
+            check(sent + cookie - window <= got <= sent + cookie,
+                  f"{name}: record {got}, iperf3 {sent}, difference {sent + cookie - got}")
+        print(f"# iperf3 sent {sent} + cookie {cookie}; sender's record "
+              f"{sender[0]['bytes_sent']}, receiver's {receiver[0]['bytes_received']}")
+
+
+def test_a_live_connection_agrees_with_ss():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        idle = subprocess.Popen([*prefix, "iperf3", "-s", "-1", "-B", "127.0.0.1"],
+                                stdout=subprocess.DEVNULL)
+        wait_for("iperf3 listens", lambda: "5201" in subprocess.run(
+            [*prefix, "ss", "-ltn"], capture_output=True, text=True, check=True).stdout)
+        # Stopped in the middle, so that nothing changes between our look and that of ss.
+        client = subprocess.Popen([*prefix, "iperf3", "-c", "127.0.0.1", "-t", "20"],
+                                  stdout=subprocess.DEVNULL)
+        try:
+            time.sleep(1)
+            client.send_signal(19)
+            idle.send_signal(19)
+            time.sleep(0.5)
+            live = [json.loads(l) for l in tracer.cli("list", "--json").stdout.splitlines()]
+            text = subprocess.run([*prefix, "ss", "-tinH", "dst 127.0.0.1:5201"],
+                                  capture_output=True, text=True, check=True).stdout.split("\n")
+        finally:
+            client.kill()
+            idle.kill()
+            client.wait()
+            idle.wait()
+        compared = 0
+        for head, info in zip(text[0::2], text[1::2]):
+            port = int(head.split()[3].rsplit(":", 1)[1])
+            told = dict(word.split(":", 1) for word in info.split() if ":" in word)
+            (ours,) = [r for r in live if r["netns"] == netns and r["sport"] == port]
+            equal(ours["segs_out"], int(told["segs_out"]), "segs_out")
+            equal(ours["segs_in"], int(told["segs_in"]), "segs_in")
+            equal(ours["bytes_sent"], int(told["bytes_acked"]) - 1, "bytes acked less the SYN")
+            srtt, rttvar = (round(float(x) * 1000) for x in told["rtt"].split("/"))
+            equal(ours["srtt_us"], srtt, "srtt")
+            equal(ours["rttvar_us"], rttvar, "rttvar")
+            equal(ours["min_rtt_us"], round(float(told["minrtt"]) * 1000), "minrtt")
+            compared += 1
+        equal(compared, 2, "connections compared")
+
+
+if __name__ == "__main__":
+    main([test_20000_connections_give_40000_exact_close_records,
+          test_ipv6_and_the_server_closing_first,
+          test_a_refused_connect_is_a_close_that_never_was_established,
+          test_curl_and_nginx_with_owner_bytes_and_duration,
+          test_iperf3_bytes_and_the_live_list,
+          test_a_live_connection_agrees_with_ss])
