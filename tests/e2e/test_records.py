@@ -23,6 +23,18 @@ def ends_of(path):
             yield (saddr, int(sport), daddr, int(dport), int(sent), int(received))
 
 
+def ends_at(tracer, netns, port):
+    """The close records of both ends of the connection with that port, once both are there."""
+    ends = [r for r in closes(tracer, netns) if port in (r["sport"], r["dport"])]
+    return ends if len(ends) == 2 else None
+
+
+def output_of(command):
+    """What the command printed, None if it failed."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
 def run_and_compare(tracer, netns, prefix, *args):
     with tempfile.TemporaryDirectory() as tmp:
         listing = os.path.join(tmp, "ends")
@@ -64,8 +76,7 @@ def test_ipv6_and_the_server_closing_first():
 def test_a_refused_connect_is_a_close_that_never_was_established():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
         subprocess.run([*prefix, "curl", "-s", "http://127.0.0.1:9/"], check=False)
-        tracer.drained()
-        (record,) = closes(tracer, netns)
+        (record,) = wait_for("the record", lambda: closes(tracer, netns))
         equal(record["established_ns"], 0, "established_ns")
         equal(record["error"], "ECONNREFUSED", "error")
         equal(record["state"], "syn_sent", "state")
@@ -85,16 +96,14 @@ def test_curl_and_nginx_with_owner_bytes_and_duration():
         with Tracer() as tracer:
             nginx = subprocess.Popen([*prefix, "nginx", "-c", conf], stderr=subprocess.DEVNULL)
             try:
-                out = wait_for("nginx answers", lambda: subprocess.run(
-                    [*prefix, "curl", "-sS", "-o", "/dev/null", "-w",
+                out = wait_for("nginx answers", lambda: output_of(
+                    [*prefix, "curl", "-s", "-o", "/dev/null", "-w",
                      '{"size_request": %{size_request}, "size_header": %{size_header}, '
                      '"size_download": %{size_download}, "local_port": %{local_port}, '
-                     '"time_total": %{time_total}}', "http://127.0.0.1:8080/page"],
-                    capture_output=True, text=True, check=False).stdout)
+                     '"time_total": %{time_total}}', "http://127.0.0.1:8080/page"]))
                 told = json.loads(out)
-                tracer.drained()
-                ours = {r["direction"]: r for r in closes(tracer, netns)
-                        if told["local_port"] in (r["sport"], r["dport"])}
+                both = wait_for("both ends", lambda: ends_at(tracer, netns, told["local_port"]))
+                ours = {r["direction"]: r for r in both}
             finally:
                 nginx.terminate()
                 nginx.wait()
