@@ -40,7 +40,7 @@ static const struct schema_key keys[] = {
 	{"filters", SCHEMA_FILTERS, BOTH, AT(filters), "[]", NULL, NULL, NULL},
 	{"memory_budget", SCHEMA_BUDGET, LOCAL, 0, "16MiB", "1MiB", "1GiB", NULL},
 	{"output.format", SCHEMA_CHOICE, LOCAL, AT(output_format), "auto", NULL, NULL, formats},
-	{"output.path", SCHEMA_PATH, LOCAL, AT(output_path), "-", NULL, NULL, output},
+	{"output.path", SCHEMA_PATH, LOCAL, AT(output_path), "\"-\"", NULL, NULL, output},
 	{"source.dir", SCHEMA_PATH, LOCAL, AT(source_dir), NULL, NULL, NULL, nothing},
 	{"source.interval", SCHEMA_DURATION, LOCAL, AT(poll_interval_ms),
 	 "60s", "100ms", "24h", NULL},
@@ -171,15 +171,15 @@ static void read_budget(const struct value *v)
 static void read_path(const struct value *v)
 {
 	const char *text = v->node->text;
+	const char *word = v->key->among[0];
 	char quoted[ERRORS_QUOTE_MAX];
 
-	if (text[0] == '/' || position(v->key->among, text) >= 0)
+	if (text[0] == '/' || (word && strcmp(text, word) == 0))
 		memcpy((char *)v->config + v->key->offset, text, strlen(text) + 1);
 	else
 		errors_add(v->errors, v->node->line, "%s: \"%s\" is not an absolute path%s%s%s",
-			   v->key->path, errors_quote(text, quoted), v->key->among[0] ? " or " : "",
-			   v->key->among[0] ? v->key->among[0] : "",
-			   v->key->among[0] ? " for standard output" : "");
+			   v->key->path, errors_quote(text, quoted), word ? " or \"" : "",
+			   word ? word : "", word ? "\"" : "");
 }
 _Static_assert(DOCUMENT_TEXT_MAX <= CONFIG_PATH_MAX, "schema: a scalar fits a path");
 
@@ -219,7 +219,7 @@ static const struct {
 	[SCHEMA_FLAG] = {NODE_SCALAR, "true or false", read_flag},
 	[SCHEMA_DURATION] = {NODE_SCALAR, "a duration, as in 10s", read_duration},
 	[SCHEMA_BUDGET] = {NODE_SCALAR, "a size, as in 16MiB", read_budget},
-	[SCHEMA_PATH] = {NODE_SCALAR, "a path", read_path},
+	[SCHEMA_PATH] = {NODE_SCALAR, "a path (a single - goes in quotes)", read_path},
 	[SCHEMA_FAMILIES] = {NODE_LIST, "a list, as in [ipv4, ipv6]", read_families},
 	[SCHEMA_FILTERS] = {NODE_LIST, "a list, as in - exclude: {port: 22}", read_filters},
 };
@@ -346,21 +346,21 @@ static int check_text(const struct schema_text *text, uint32_t who, struct docum
 /* The defaults are texts as a person would write them, read as those are. */
 static int read_defaults(struct document *document, struct config *config, struct errors *errors)
 {
-	memset(config, 0, sizeof(*config));
-	for (size_t i = 0; i < KEYS; i++) {
-		struct value v = {
-			.key = &keys[i], .document = document, .config = config, .errors = errors};
-		int err;
+	struct check c = {
+		.document = document, .config = config, .errors = errors, .who = SCHEMA_LOCAL};
+	int err = 0;
 
-		if (!keys[i].fallback)
+	memset(config, 0, sizeof(*config));
+	for (size_t i = 0; i < KEYS && !err; i++) {
+		const char *text = keys[i].fallback;
+
+		if (!text)
 			continue;
-		err = document_parse(document, keys[i].fallback, strlen(keys[i].fallback), errors);
-		if (err)
-			return err;
-		v.node = document_node(document, document->root);
-		types[keys[i].type].read(&v);
+		err = document_parse(document, text, strlen(text), errors);
+		if (!err)
+			check_value(&c, &keys[i], document_node(document, document->root));
 	}
-	return errors->total ? -EINVAL : 0;
+	return err ? err : errors->total ? -EINVAL : 0;
 }
 
 static int check_texts(const struct schema_text *local, const struct schema_text *parts,
