@@ -103,7 +103,10 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 conntrace-exporter_LIB := -lmsgpackc -lcap
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
-	poller/main.c
+	poller/main.c \
+	poller/sandbox.c \
+	poller/schedule.c \
+	poller/source_dir.c
 conntrace-poller_LIB := -lmsgpackc -lcap
 
 conntrace-verifier_SRC := $(COMMON) $(CHILD) \
@@ -166,7 +169,7 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all arm run check tests replays bench fuzz lint format san install clean help
+.PHONY: all arm run check tests replays bench fuzz lint format docs san install clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -295,6 +298,16 @@ lint: ## format, licences, static analysis
 C_FILES = $(shell git ls-files '*.c' '*.h')
 format: ## put every C file into the house's format
 	clang-format -i $(C_FILES)
+
+$(O)/docs/messages: $(O)/obj/docs/messages.o $(O)/obj/common/proto.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^
+
+docs: $(O)/docs/messages ## write what of the documentation comes from the source
+	$(call say,DOC,docs/messages.md)
+	$(Q)$< >$(O)/docs/messages.md
+	$(Q)cp $(O)/docs/messages.md docs/messages.md
 
 san: ## everything with AddressSanitizer and UBSan, in $(O)/san
 	+@$(SUBMAKE) SAN=1 O=$(O)/san all tests replays
