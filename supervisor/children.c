@@ -218,7 +218,8 @@ static void do_give_up(struct proc *proc)
 		  proc->life.fatal ? "" : " after too many crashes in a row", proc->last);
 	if (proc->role == ROLE_VERIFIER)
 		configure_failed(sup, proc->last);
-	else if (!sup->up && !sup->stopping)
+	/* Tracing doesn't depend on polling. */
+	else if (proc->role != ROLE_POLLER && !sup->up && !sup->stopping)
 		children_stop(sup, proc->exit_code ? (int)proc->exit_code : EX_UNAVAILABLE);
 }
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "poller/source_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct names {
+	uint32_t count;
+	char list[MSG_PARTS_MAX][CONFIG_NAME_MAX];
+};
+
+/* Says why, and gives the error back. */
+__attribute__((format(printf, 4, 5))) static int refuse(char *why, size_t cap, int err,
+							const char *format, const char *name)
+{
+	snprintf(why, cap, format, name);
+	return err;
+}
+
+static int check_owner(int fd, const char *name, char *why, size_t cap, struct stat *st)
+{
+	if (fstat(fd, st) < 0)
+		return refuse(why, cap, -errno, "%s: can't be looked at", name);
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		return refuse(why, cap, -EPERM, "%s: belongs to somebody else: chown root", name);
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return refuse(why, cap, -EPERM, "%s: writable by group or others: chmod go-w",
+			      name);
+	return 0;
+}
+
+static bool is_text_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".yaml") == 0;
+}
+
+static int list_names(DIR *dir, struct names *names, char *why, size_t cap)
+{
+	const struct dirent *entry;
+
+	names->count = 0;
+	while ((entry = readdir(dir))) {
+		if (!is_text_name(entry->d_name))
+			continue;
+		if (strlen(entry->d_name) >= CONFIG_NAME_MAX)
+			return refuse(why, cap, -ENAMETOOLONG, "%.80s...: name too long",
+				      entry->d_name);
+		if (names->count == MSG_PARTS_MAX)
+			return refuse(why, cap, -E2BIG, "%s: one file too many: at most 32",
+				      entry->d_name);
+		snprintf(names->list[names->count++], CONFIG_NAME_MAX, "%s", entry->d_name);
+	}
+	qsort(names->list, names->count, CONFIG_NAME_MAX,
+	      (int (*)(const void *, const void *))strcmp);
+	return 0;
+}
+
+/* Reads the names anew each time: the directory's position is shared with earlier looks. */
+static int list_directory(int dir_fd, struct names *names, char *why, size_t cap)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int err;
+
+	if (!dir) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		return refuse(why, cap, err, "%s: can't be read", "source directory");
+	}
+	err = list_names(dir, names, why, cap);
+	closedir(dir);
+	return err;
+}
+
+static int read_bytes(int fd, char *bytes, size_t *len, size_t cap_bytes)
+{
+	*len = 0;
+	while (*len <= cap_bytes) {
+		ssize_t n = read(fd, bytes + *len, cap_bytes + 1 - *len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			return 0;
+		*len += n > 0 ? (size_t)n : 0;
+	}
+	return -EFBIG;
+}
+
+static int read_file(int dir_fd, const char *name, struct source_texts *texts, char *why,
+		     size_t cap)
+{
+	static char bytes[SOURCE_FILE_MAX + 1];
+	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct msg_part *part = &texts->what.parts[texts->what.part_count];
+	struct stat st;
+	size_t len = 0;
+	int err;
+
+	if (fd < 0)
+		return refuse(why, cap, -errno, "%s: can't be opened (no links are followed)",
+			      name);
+	err = check_owner(fd, name, why, cap, &st);
+	if (!err && !S_ISREG(st.st_mode))
+		err = refuse(why, cap, -EINVAL, "%s: not a regular file", name);
+	if (!err) {
+		err = read_bytes(fd, bytes, &len, SOURCE_FILE_MAX);
+		if (err)
+			err = refuse(why, cap, err, "%s: can't be read, or larger than 64 KiB",
+				     name);
+	}
+	close(fd);
+	if (err)
+		return err;
+	memcpy(part->name, name, strlen(name) + 1);
+	part->len_bytes = (uint32_t)len;
+	memcpy(texts->bytes + texts->len_bytes, bytes, len);
+	texts->len_bytes += len;
+	texts->what.part_count++;
+	return 0;
+}
+
+int source_dir_read(int dir_fd, struct source_texts *texts, char *why, size_t cap)
+{
+	static struct names names;
+	struct stat st;
+	int err = check_owner(dir_fd, "source directory", why, cap, &st);
+
+	memset(&texts->what, 0, sizeof(texts->what));
+	texts->len_bytes = 0;
+	if (!err)
+		err = list_directory(dir_fd, &names, why, cap);
+	for (uint32_t i = 0; i < names.count && !err; i++)
+		err = read_file(dir_fd, names.list[i], texts, why, cap);
+	return err;
+}
+
+static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+uint64_t source_texts_hash(const struct source_texts *texts)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	hash = fnv1a(hash, &texts->what, sizeof(texts->what));
+	return fnv1a(hash, texts->bytes, texts->len_bytes);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directory source: all *.yaml of one directory, in the order of their names. */
+#ifndef POLLER_SOURCE_DIR_H
+#define POLLER_SOURCE_DIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/msg.h"
+
+#define SOURCE_FILE_MAX (64u << 10) /* bytes of one file */
+
+/* What was read: the texts one behind the other. Large: static. */
+struct source_texts {
+	struct msg_candidate what;
+	size_t len_bytes;
+	char bytes[MSG_PARTS_MAX * SOURCE_FILE_MAX];
+};
+
+/*
+ * Read the directory, which stays the caller's. It and its files must belong to root or to this
+ * process's user and be writable by nobody else; hidden files and other names are passed over.
+ * Returns 0, or a negative errno with the file and the remedy in why.
+ */
+int source_dir_read(int dir_fd, struct source_texts *texts, char *why, size_t cap);
+
+/* A number that differs when the texts differ (FNV-1a, 64 bits; equal content is what is asked,
+   nobody is kept from making collisions who could not also write the content). */
+uint64_t source_texts_hash(const struct source_texts *texts);
+
+#endif
