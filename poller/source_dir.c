@@ -17,22 +17,20 @@ struct names {
 };
 
 /* Says why, and gives the error back. */
-__attribute__((format(printf, 4, 5))) static int refuse(char *why, size_t cap, int err,
-							const char *format, const char *name)
+static int refuse(char *why, size_t cap, int err, const char *name, const char *what)
 {
-	snprintf(why, cap, format, name);
+	snprintf(why, cap, "%.80s: %s", name, what);
 	return err;
 }
 
 static int check_owner(int fd, const char *name, char *why, size_t cap, struct stat *st)
 {
 	if (fstat(fd, st) < 0)
-		return refuse(why, cap, -errno, "%s: can't be looked at", name);
+		return refuse(why, cap, -errno, name, "can't be looked at");
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return refuse(why, cap, -EPERM, "%s: belongs to somebody else: chown root", name);
+		return refuse(why, cap, -EPERM, name, "belongs to somebody else: chown root");
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return refuse(why, cap, -EPERM, "%s: writable by group or others: chmod go-w",
-			      name);
+		return refuse(why, cap, -EPERM, name, "writable by group or others: chmod go-w");
 	return 0;
 }
 
@@ -52,11 +50,10 @@ static int list_names(DIR *dir, struct names *names, char *why, size_t cap)
 		if (!is_text_name(entry->d_name))
 			continue;
 		if (strlen(entry->d_name) >= CONFIG_NAME_MAX)
-			return refuse(why, cap, -ENAMETOOLONG, "%.80s...: name too long",
-				      entry->d_name);
+			return refuse(why, cap, -ENAMETOOLONG, entry->d_name, "name too long");
 		if (names->count == MSG_PARTS_MAX)
-			return refuse(why, cap, -E2BIG, "%s: one file too many: at most 32",
-				      entry->d_name);
+			return refuse(why, cap, -E2BIG, entry->d_name,
+				      "one file too many: at most 32");
 		snprintf(names->list[names->count++], CONFIG_NAME_MAX, "%s", entry->d_name);
 	}
 	qsort(names->list, names->count, CONFIG_NAME_MAX,
@@ -75,7 +72,7 @@ static int list_directory(int dir_fd, struct names *names, char *why, size_t cap
 		err = -errno;
 		if (fd >= 0)
 			close(fd);
-		return refuse(why, cap, err, "%s: can't be read", "source directory");
+		return refuse(why, cap, err, "source directory", "can't be read");
 	}
 	err = list_names(dir, names, why, cap);
 	closedir(dir);
@@ -108,16 +105,14 @@ static int read_file(int dir_fd, const char *name, struct source_texts *texts, c
 	int err;
 
 	if (fd < 0)
-		return refuse(why, cap, -errno, "%s: can't be opened (no links are followed)",
-			      name);
+		return refuse(why, cap, -errno, name, "can't be opened (no links are followed)");
 	err = check_owner(fd, name, why, cap, &st);
 	if (!err && !S_ISREG(st.st_mode))
-		err = refuse(why, cap, -EINVAL, "%s: not a regular file", name);
+		err = refuse(why, cap, -EINVAL, name, "not a regular file");
 	if (!err) {
 		err = read_bytes(fd, bytes, &len, SOURCE_FILE_MAX);
 		if (err)
-			err = refuse(why, cap, err, "%s: can't be read, or larger than 64 KiB",
-				     name);
+			err = refuse(why, cap, err, name, "can't be read, or larger than 64 KiB");
 	}
 	close(fd);
 	if (err)
