@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A configuration directory is applied while tracing goes on; a broken file changes nothing."""
+
+import os
+import signal
+import time
+
+from harness import (CHILDREN, Tracer, check, conngen, equal, main, network_namespace, wait_for)
+
+
+def put(tracer, name, text):
+    path = os.path.join(tracer.source, name)
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(text)
+    os.chmod(path + ".new", 0o644)
+    os.rename(path + ".new", path)
+
+
+def config(tracer):
+    return tracer.status()["config"]
+
+
+def all_run(tracer):
+    return all(tracer.running(c) for c in CHILDREN)
+
+
+def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
+    with network_namespace() as (prefix, netns), Tracer(source=True) as tracer:
+        wait_for("all run", lambda: all_run(tracer))
+        supervisor = tracer.process("supervisor")["pid"]
+        equal(config(tracer)["snapshot_interval_ms"], 10000, "default interval")
+
+        put(tracer, "10-fast.yaml", "snapshot_interval: 300ms\n"
+            "filters:\n  - exclude: {cidr: 127.0.0.0/8, port: 7001}\n")
+        # One poll (200 ms, after at most a second of a first success) and the check.
+        wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 300, 2.0)
+        equal(len(config(tracer)["filters"]), 1, "filters")
+        wait_for("all run", lambda: all_run(tracer))
+        equal(tracer.process("supervisor")["pid"], supervisor, "the supervisor's pid")
+        equal(tracer.process("loader")["replaced"], 1, "loader replaced")
+        equal(tracer.process("loader")["restarts"], 0, "loader restarted")
+        before = tracer.status()["counters"]["filtered_close"]
+        conngen(prefix, "run", "--connections", "50", "--port", "7001")
+        conngen(prefix, "run", "--connections", "30", "--port", "7100")
+        wait_for("30 recorded", lambda: len([r for r in tracer.records() if r["netns"] == netns
+                                             and r["event"] == "close"]) == 60)
+        equal(tracer.status()["counters"]["filtered_close"] - before, 100, "filtered")
+        walks = tracer.process("loader")["stats"]["walks"]
+        wait_for("walks at the new interval",
+                 lambda: tracer.process("loader")["stats"]["walks"] >= walks + 4, 4)
+
+        version = config(tracer)["version"]
+        put(tracer, "20-broken.yaml", "families: [ipv4]\nsnapshot_interval: fast\n")
+        wait_for("refused", lambda: not config(tracer)["applied"], 3)
+        verdict = config(tracer)["verdict"]
+        check("20-broken.yaml:2:" in verdict and "snapshot_interval" in verdict, verdict)
+        equal(config(tracer)["version"], version, "version")
+        equal(config(tracer)["snapshot_interval_ms"], 300, "interval")
+        equal(config(tracer)["families"], ["ipv4", "ipv6"], "families")
+        time.sleep(0.5)
+        equal(tracer.process("loader")["replaced"], 1, "loader replaced by a broken file")
+        check(f"20-broken.yaml:2:" in tracer.text(), "the log names file and line")
+
+        os.remove(os.path.join(tracer.source, "20-broken.yaml"))
+        wait_for("accepted again", lambda: config(tracer)["applied"], 3)
+
+
+def test_a_source_file_may_not_set_what_is_local():
+    with Tracer(source=True) as tracer:
+        wait_for("all run", lambda: all_run(tracer))
+        put(tracer, "a.yaml", "output: {path: /tmp/elsewhere}\n")
+        wait_for("refused", lambda: not config(tracer)["applied"], 3)
+        check("only in the local configuration" in config(tracer)["verdict"],
+              config(tracer)["verdict"])
+
+
+def test_a_file_that_others_may_write_is_not_taken():
+    with Tracer(source=True) as tracer:
+        wait_for("all run", lambda: all_run(tracer))
+        put(tracer, "a.yaml", "snapshot_interval: 400ms\n")
+        wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 400, 3)
+        put(tracer, "b.yaml", "snapshot_interval: 500ms\n")
+        os.chmod(os.path.join(tracer.source, "b.yaml"), 0o666)
+        wait_for("refused", lambda: "b.yaml" in tracer.text() and "chmod go-w" in tracer.text(), 4)
+
+
+def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        conngen(prefix, "run", "--connections", "200")
+        tracer.drained()
+        moved = tracer.records_path + ".1"
+        os.rename(tracer.records_path, moved)
+        exporter = tracer.process("exporter")["pid"]
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                            "records: {open: true}\n")
+        tracer.proc.send_signal(signal.SIGHUP)
+        conngen(prefix, "run", "--connections", "200", "--rate", "400")
+        wait_for("a new exporter", lambda: tracer.running("exporter", other_than=exporter))
+        tracer.drained()
+        conngen(prefix, "run", "--connections", "10")
+        tracer.drained()
+        old = tracer.records_path
+        tracer.records_path = moved
+        records = tracer.records()
+        tracer.records_path = old
+        records += tracer.records()
+        ours = [r for r in records if r["netns"] == netns]
+        closed = {(r["cpu"], r["seq"]) for r in ours if r["event"] == "close"}
+        equal(len(closed), 820, "close records over both files")
+        check(sum(r["event"] == "open" for r in ours) >= 20, "no open record after the reload")
+
+
+def test_a_local_file_that_became_wrong_changes_nothing():
+    with Tracer() as tracer:
+        tracer.write_config("snapshot_interval: [1]\n")
+        tracer.proc.send_signal(signal.SIGHUP)
+        wait_for("refused", lambda: not config(tracer)["applied"], 3)
+        check("conntrace.yaml:1:" in config(tracer)["verdict"], config(tracer)["verdict"])
+        equal(config(tracer)["version"], 1, "version")
+        check(tracer.running("exporter"), "exporter")
+
+
+if __name__ == "__main__":
+    main([test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not,
+          test_a_source_file_may_not_set_what_is_local,
+          test_a_file_that_others_may_write_is_not_taken,
+          test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss,
+          test_a_local_file_that_became_wrong_changes_nothing])
