@@ -18,12 +18,13 @@
 static int try_path(struct client *client, const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t size = strlen(path) + 1;
 	int err = 0;
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (size > sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(client->path, path);
-	strcpy(address.sun_path, path);
+	memcpy(client->path, path, size);
+	memcpy(address.sun_path, path, size);
 	client->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (client->fd < 0)
 		return -errno;

@@ -39,10 +39,17 @@ int process_parse(const char *text, struct process_facts *facts)
 	};
 	const char *uids = value_of(text, "Uid");
 	uint64_t no_new_privs, seccomp = 0;
-	unsigned int effective;
+	unsigned long effective;
+	char *end = NULL;
 
 	memset(facts, 0, sizeof(*facts));
-	if (!uids || sscanf(uids, "%*u %u", &effective) != 1)
+	/* Real, effective, saved, file system: the second one counts. */
+	if (!uids)
+		return -EPROTO;
+	(void)strtoul(uids, &end, 10);
+	uids = end;
+	effective = strtoul(uids, &end, 10);
+	if (end == uids || effective > UINT32_MAX)
 		return -EPROTO;
 	for (int i = 0; i < PROCESS_SET_COUNT; i++)
 		if (!number_of(text, labels[i], 16, &facts->caps[i]))
@@ -52,7 +59,7 @@ int process_parse(const char *text, struct process_facts *facts)
 	/* A kernel without seccomp has no such line, a process that is ending no memory. */
 	(void)number_of(text, "Seccomp", 10, &seccomp);
 	(void)number_of(text, "VmRSS", 10, &facts->rss_kb);
-	facts->uid = effective;
+	facts->uid = (uint32_t)effective;
 	facts->no_new_privs = no_new_privs == 1;
 	facts->seccomp = (uint32_t)seccomp;
 	return 0;

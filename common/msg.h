@@ -42,12 +42,12 @@ enum fd_kind {
 	FD_COUNTERS,
 	FD_LEDGER,
 	FD_SETTINGS,
-	FD_MAP,    /* another map of the object */
-	FD_LINK,   /* an attached program */
-	FD_ITER,   /* a link of an iterator program */
+	FD_MAP,     /* another map of the object */
+	FD_LINK,    /* an attached program */
+	FD_ITER,    /* a link of an iterator program */
 	FD_PROGRAM, /* a loaded program, to ask the kernel how it fares */
-	FD_OUTPUT, /* an open file, or the directory that output_path is in */
-	FD_SOURCE, /* directory of configuration texts */
+	FD_OUTPUT,  /* an open file, or the directory that output_path is in */
+	FD_SOURCE,  /* directory of configuration texts */
 	FD_KIND_COUNT,
 };
 

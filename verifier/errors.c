@@ -38,7 +38,6 @@ const char *errors_quote(const char *text, char out[ERRORS_QUOTE_MAX])
 	len = ERRORS_QUOTE_MAX - sizeof(more);
 	while (len && is_utf8_continuation(text[len]))
 		len--;
-	memcpy(out, text, len);
-	memcpy(out + len, more, sizeof(more));
+	snprintf(out, ERRORS_QUOTE_MAX, "%.*s%s", (int)len, text, more);
 	return out;
 }

@@ -104,9 +104,9 @@ static bool read_action(const struct node *key, struct filter *filter, struct er
 	};
 	char quoted[ERRORS_QUOTE_MAX];
 
-	for (uint8_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(key->text, actions[i]) == 0) {
-			filter->action = i;
+			filter->action = (uint8_t)i;
 			return true;
 		}
 	}

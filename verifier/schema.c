@@ -385,7 +385,7 @@ int schema_check(const struct schema_text *local, const struct schema_text *part
 		 uint32_t part_count, struct config *out, struct errors *errors)
 {
 	struct document *document = malloc(sizeof(*document));
-	struct config config;
+	struct config config = {0};
 	int err;
 
 	memset(errors, 0, sizeof(*errors));

@@ -80,7 +80,7 @@ static void client_one(const struct load_options *o, struct client_result *r, ui
 	union endpoint peer = client_peer(o, n);
 	uint64_t begin_ns = clock_now_ns(), held_ns = 0, failed = r->tally.failed;
 	struct amount amount = {0};
-	int fd, err;
+	int fd = -1, err;
 
 	r->tally.begun++;
 	err = client_connect(o, &peer, &fd);
@@ -178,7 +178,7 @@ int client_open_idle(const struct load_options *o, struct client_result *r, int 
 	for (*opened = 0; !err && *opened < o->connections && !*o->stop;) {
 		union endpoint peer = client_peer(o, *opened);
 		struct amount amount = {0};
-		int fd;
+		int fd = -1;
 
 		r->tally.begun++;
 		err = client_connect(o, &peer, &fd);

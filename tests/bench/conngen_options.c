@@ -169,7 +169,7 @@ static int arguments_parse(int argc, char **argv, enum mode mode, struct argumen
 		return usage_error("port", "must be given: the ports the server printed");
 	if (mode == IDLE && !a->until_eof)
 		return usage_error("idle", "needs --hold-until-stdin-eof");
-	if (a->close && strcmp(a->close, "client") && strcmp(a->close, "server"))
+	if (a->close && strcmp(a->close, "client") != 0 && strcmp(a->close, "server") != 0)
 		return usage_error("close", "must be client or server");
 	return 0;
 }

@@ -180,7 +180,7 @@ int stream_receive(int fd, enum side sender, uint64_t *done, uint64_t total)
 		if (n == 0)
 			return -ENODATA;
 		*done += (uint64_t)n;
-		if (memcmp(buf, expected, (size_t)n))
+		if (memcmp(buf, expected, (size_t)n) != 0)
 			return -EBADMSG;
 	}
 	return 0;

@@ -105,10 +105,10 @@ static void test_decode_refuses_each_bad_member(void **state)
 static void test_decode_takes_every_state_and_type(void **state)
 {
 	(void)state;
-	for (uint8_t value = 1; value <= 13; value++)
-		REFUSES(state, value, DECODE_OK);
-	for (uint8_t value = EVENT_OPEN; value <= EVENT_CLOSE; value++)
-		REFUSES(type, value, DECODE_OK);
+	for (int value = 1; value <= 13; value++)
+		REFUSES(state, (uint8_t)value, DECODE_OK);
+	for (int value = EVENT_OPEN; value <= EVENT_CLOSE; value++)
+		REFUSES(type, (uint8_t)value, DECODE_OK);
 }
 
 static void test_decode_an_ipv6_address_is_all_address(void **state)
