@@ -124,19 +124,25 @@ static void on_exit_fd(void *ctx, uint32_t events)
 {
 	struct proc *proc = ctx;
 	siginfo_t info = {0};
+	bool exec_failed;
 
 	(void)events;
 	if (waitid(P_PIDFD, (id_t)proc->pidfd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
 		return;
 	for (int i = 0; i < LAST_WORDS_MAX && take_message(proc); i++)
 		continue;
+	exec_failed = info.si_code == CLD_EXITED && info.si_status == SPAWN_EXEC_FAILED;
+	/* Its channel may have been heard to close first. */
+	if (exec_failed)
+		snprintf(proc->reason, sizeof(proc->reason), "%s can't be executed: install it",
+			 kinds[proc->role].program);
 	report_end(proc, &info);
 	close_channel(proc);
 	loop_remove(&proc->sup->loop, proc->pidfd);
 	close(proc->pidfd);
 	proc->pidfd = -1;
 	proc->pid = 0;
-	if (info.si_code == CLD_EXITED && info.si_status == SPAWN_EXEC_FAILED)
+	if (exec_failed)
 		children_event(proc, LIFE_FATAL);
 	children_event(proc, LIFE_EXITED);
 	if (proc->sup->stopping)

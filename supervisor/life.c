@@ -95,7 +95,14 @@ static enum life_action forget(struct life *life, uint64_t now_ms)
 	return LIFE_NOTHING;
 }
 
-/* It is ending already: only what shall follow changes. */
+/* It is ending already: only what shall follow changes. A replacement may fare better. */
+static enum life_action fatal_after(struct life *life, uint64_t now_ms)
+{
+	(void)now_ms;
+	life->fatal = !life->replacing;
+	return LIFE_NOTHING;
+}
+
 static enum life_action stop_after(struct life *life, uint64_t now_ms)
 {
 	(void)now_ms;
@@ -187,6 +194,7 @@ static const transition transitions[LIFE_STATE_COUNT][LIFE_EVENT_COUNT] = {
 			  [LIFE_EXITED] = exited,
 			  [LIFE_TICK] = overdue},
 	[LIFE_STOPPING] = {[LIFE_WANT] = replace_after,
+			   [LIFE_FATAL] = fatal_after,
 			   [LIFE_STOP] = stop_after,
 			   [LIFE_REPLACE] = replace_after,
 			   [LIFE_EXITED] = exited,
