@@ -151,6 +151,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
 test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c
+test_life_SRC := supervisor/life.c
 test_ring_SRC := exporter/ring.c
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c
