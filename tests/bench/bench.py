@@ -25,6 +25,7 @@ BPF_STATS = "/proc/sys/kernel/bpf_stats_enabled"
 CPUACCT = "/sys/fs/cgroup/cpuacct/cpuacct.usage"
 PORTS = range(20000, 32000)  # below the ephemeral ports: nobody else's connection has one of these
 CONNECTIONS_PER_PORT = 10000
+DISTURBED = 0.10  # of the CPU time; a quiet machine shows 0.02
 
 VARIANTS = {"none": NoTracer, "conntrace": Conntrace, "tcplife": Tcplife}
 
@@ -291,6 +292,14 @@ def print_table(summary):
     print("in brackets: ratio to none in the same round; medians over the rounds, losses summed up")
 
 
+def disturbance(summary):
+    """Share of the CPU time that was neither idle nor the load's own while nothing was traced."""
+    figures = summary.get("none", {}).get("figures", {})
+    if not figures.get("cpu_system_ns"):
+        return None
+    return max(0, 1 - figures["cpu_conngen_ns"] / figures["cpu_system_ns"])
+
+
 def check_budget(conntrace):
     """[(label, value, comparison, limit, ok)]; a figure that is missing is not ok."""
     rows = []
@@ -353,6 +362,10 @@ def bench_main(options):
         rounds = measure(bench, options.variants, options.rounds)
     summary = summarise(rounds, options.variants)
     print_table(summary)
+    foreign = disturbance(summary)
+    if foreign is not None and foreign > DISTURBED:
+        print(f"DISTURBED: other programs took {foreign:.0%} of the CPU time used without a "
+              "tracer; repeat this on a quiet machine")
     budget = check_budget(summary["conntrace"]) if "conntrace" in summary else []
     if budget:
         print_budget(budget)
@@ -362,7 +375,8 @@ def bench_main(options):
         with open(options.json, "w") as f:
             json.dump({"kernel": os.uname().release, "cpus": os.cpu_count(),
                        "connections": options.connections, "repeats": options.repeats,
-                       "rounds": rounds, "summary": summary, "budget": budget}, f, indent=1)
+                       "disturbance": foreign, "rounds": rounds, "summary": summary,
+                       "budget": budget}, f, indent=1)
             f.write("\n")
     return 0 if all(row["ok"] for row in budget) else 1
 
