@@ -59,6 +59,15 @@ CHILD := \
 	common/landlock.c \
 	common/seccomp.c
 
+# Texts to a configuration: all of the verifier but its process.
+SCHEMA := \
+	verifier/document.c \
+	verifier/errors.c \
+	verifier/filters.c \
+	verifier/schema.c \
+	verifier/suggest.c \
+	verifier/values.c
+
 conntraced_SRC := $(COMMON) \
 	supervisor/children.c \
 	supervisor/configure.c \
@@ -110,14 +119,9 @@ conntrace-poller_SRC := $(COMMON) $(CHILD) \
 conntrace-poller_LIB := -lmsgpackc -lcap
 
 conntrace-verifier_SRC := $(COMMON) $(CHILD) \
-	verifier/document.c \
-	verifier/errors.c \
-	verifier/filters.c \
+	$(SCHEMA) \
 	verifier/main.c \
-	verifier/sandbox.c \
-	verifier/schema.c \
-	verifier/suggest.c \
-	verifier/values.c
+	verifier/sandbox.c
 conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml
 
 conntrace_SRC := $(COMMON) \
@@ -148,16 +152,33 @@ BPF_OBJECTS := tracer-tracepoint
 
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
+test_dispatch_SRC := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
+test_dispatch_LIB := -lmsgpackc
 test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_life_SRC := supervisor/life.c
+test_log_SRC := common/log.c
+test_memfd_SRC := common/memfd.c
+test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
+test_msg_LIB := -lmsgpackc
+test_msgfmt_SRC := common/msgfmt.c
+test_msgfmt_LIB := -lmsgpackc
 test_ring_SRC := exporter/ring.c
+test_schedule_SRC := poller/schedule.c
+test_schema_SRC := $(SCHEMA) common/config.c
+test_schema_LIB := -lyaml
+test_source_dir_SRC := poller/source_dir.c
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common/proto.c
+fuzz_config_LIB := -lyaml -lmsgpackc
+fuzz_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
+fuzz_msg_LIB := -lmsgpackc
 fuzz_decode_SRC := exporter/decode.c exporter/json.c exporter/jsonbuf.c exporter/names.c \
 	exporter/table.c
 

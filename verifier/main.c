@@ -4,7 +4,6 @@
  * configuration or with what is wrong, and is gone.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -30,26 +29,28 @@ struct verifier {
 	struct msg_checked checked;
 };
 
-/* Bytes of all parts; more than CONFIG_TEXTS_MAX if any of them is too long. */
-static size_t parts_len(const struct msg_check *check)
+static uint64_t parts_len(const struct msg_check *check)
 {
-	size_t len = 0;
+	uint64_t len = 0;
 
-	for (uint32_t i = 0; i < check->part_count; i++) {
-		if (check->parts[i].len_bytes > CONFIG_TEXT_MAX)
-			return SIZE_MAX;
+	for (uint32_t i = 0; i < check->part_count; i++)
 		len += check->parts[i].len_bytes;
-	}
 	return len;
 }
 
-static bool is_within_bounds(const struct msg_check *check, uint32_t fd_count)
+/* The first text that is too long to be looked at, or the one that goes beyond all together. */
+static const struct msg_part *too_long(const struct msg_check *check)
 {
-	size_t len = parts_len(check);
+	uint64_t len = check->local.len_bytes;
 
-	return check->local.len_bytes <= CONFIG_TEXT_MAX && len <= CONFIG_TEXTS_MAX &&
-	       check->local.len_bytes + len <= CONFIG_TEXTS_MAX &&
-	       fd_count == (check->part_count ? 2u : 1u);
+	if (len > CONFIG_TEXT_MAX)
+		return &check->local;
+	for (uint32_t i = 0; i < check->part_count; i++) {
+		len += check->parts[i].len_bytes;
+		if (check->parts[i].len_bytes > CONFIG_TEXT_MAX || len > CONFIG_TEXTS_MAX)
+			return &check->parts[i];
+	}
+	return NULL;
 }
 
 /* Names stay the message's, which lives as long as its handler runs. */
@@ -60,7 +61,7 @@ static int request_open(struct request *request, const struct msg_check *check,
 	int err = memfd_read(fds->fds[0], check->local.len_bytes, &request->local_bytes);
 
 	if (!err && check->part_count)
-		err = memfd_read(fds->fds[1], parts_len(check), &request->part_bytes);
+		err = memfd_read(fds->fds[1], (size_t)parts_len(check), &request->part_bytes);
 	if (err)
 		return err;
 	request->local = (struct schema_text){.name = check->local.name,
@@ -85,17 +86,46 @@ static void request_close(struct request *request)
 
 static int answer(struct verifier *verifier)
 {
-	const struct request *request = &verifier->request;
 	struct msg_checked *checked = &verifier->checked;
-	int err = schema_check(&request->local, request->parts, request->part_count,
-			       &checked->config, &verifier->errors);
 
-	if (err && err != -EINVAL)
-		return err;
-	checked->valid = err ? 0 : 1;
+	checked->valid = verifier->errors.total ? 0 : 1;
 	checked->error_count = verifier->errors.count;
 	memcpy(checked->errors, verifier->errors.list, sizeof(checked->errors));
 	return child_send(&verifier->child, MSG_CHECKED, checked, NULL, 0);
+}
+
+static int check_texts(struct verifier *verifier)
+{
+	const struct request *request = &verifier->request;
+	int err = schema_check(&request->local, request->parts, request->part_count,
+			       &verifier->checked.config, &verifier->errors);
+
+	return err == -EINVAL ? 0 : err;
+}
+
+/* Not a fault of the sender's: somebody wrote a long file. */
+static int refuse_length(struct verifier *verifier, const struct msg_part *part)
+{
+	int err;
+
+	verifier->request.local = (struct schema_text){.name = part->name, .text = ""};
+	err = check_texts(verifier);
+	verifier->errors.file = part->name;
+	errors_add(&verifier->errors, 0, "longer than %u bytes, or than %u with the others",
+		   CONFIG_TEXT_MAX, CONFIG_TEXTS_MAX);
+	return err;
+}
+
+static int handle(struct verifier *verifier, const struct msg_check *check,
+		  const struct dispatch_fds *fds)
+{
+	const struct msg_part *longest = too_long(check);
+	int err;
+
+	if (longest)
+		return refuse_length(verifier, longest);
+	err = request_open(&verifier->request, check, fds);
+	return err ? err : check_texts(verifier);
 }
 
 static int on_check(void *ctx, const union msg *msg, struct dispatch_fds *fds)
@@ -103,9 +133,9 @@ static int on_check(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	struct verifier *verifier = ctx;
 	int err;
 
-	if (!is_within_bounds(&msg->check, fds->count))
+	if (fds->count != (msg->check.part_count ? 2u : 1u))
 		return -EPROTO;
-	err = request_open(&verifier->request, &msg->check, fds);
+	err = handle(verifier, &msg->check, fds);
 	if (!err)
 		err = answer(verifier);
 	request_close(&verifier->request);

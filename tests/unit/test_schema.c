@@ -45,8 +45,14 @@ static struct config valid(const char *text)
 
 static void test_schema_says_nothing_means_defaults(void **state)
 {
-	static const char *const empty[] = {"", "\n", "# only a comment\n", "---\n", "---\n...\n",
-					    "{}", "~", "records:\nfilters:\noutput: {}\n"};
+	static const char *const empty[] = {"",
+					    "\n",
+					    "# only a comment\n",
+					    "---\n",
+					    "---\n...\n",
+					    "{}",
+					    "~",
+					    "records:\nfilters:\noutput: {}\n"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(empty); i++) {
@@ -126,9 +132,9 @@ static void test_schema_derives_sizes_from_the_budget(void **state)
 	static const struct {
 		uint64_t budget, ring, live;
 	} rows[] = {
-		{1u << 20, 256u << 10, 2048},     {5u << 20, 1u << 20, 10240},
-		{16u << 20, 4u << 20, 32768},     {31u << 20, 4u << 20, 63488},
-		{256u << 20, 64u << 20, 524288},  {512u << 20, 64u << 20, 1048576},
+		{1u << 20, 256u << 10, 2048},    {5u << 20, 1u << 20, 10240},
+		{16u << 20, 4u << 20, 32768},    {31u << 20, 4u << 20, 63488},
+		{256u << 20, 64u << 20, 524288}, {512u << 20, 64u << 20, 1048576},
 		{1u << 30, 64u << 20, 2097152},
 	};
 
@@ -222,7 +228,7 @@ static const struct refusal {
 	{"output: &x {format: json}", 1, "anchors"},
 	{"tracer: auto\n---\ntracer: auto\n", 2, "a second document"},
 	{"? [tracer]\n: auto\n", 1, "a key must be a word"},
-	{": auto\n", 1, "a key must be a word"},
+	{"{: auto}", 1, "a key must be a word"},
 	{"tracer: \"a\\0\"", 1, "holds a NUL"},
 	{"\n\ntracer: [\n", 4, "not YAML"},
 	{"tracer: a: b", 1, "not YAML: mapping values are not allowed"},
@@ -314,9 +320,10 @@ static void test_schema_cuts_quotes_between_characters(void **state)
 
 static void test_schema_merges_parts_over_the_local_file(void **state)
 {
-	const struct schema_text local = text_of("conntrace.yaml", "snapshot_interval: 1s\n"
-								   "families: [ipv4]\n"
-								   "filters: [exclude: {port: 1}]\n");
+	const struct schema_text local =
+		text_of("conntrace.yaml", "snapshot_interval: 1s\n"
+					  "families: [ipv4]\n"
+					  "filters: [exclude: {port: 1}]\n");
 	const struct schema_text parts[] = {
 		text_of("10-a.yaml", "snapshot_interval: 2s\nfilters: [exclude: {port: 2}]\n"),
 		text_of("20-b.yaml", ""),
@@ -386,7 +393,8 @@ static void test_schema_counts_filters_over_all_texts(void **state)
 static void test_schema_finds_errors_in_every_text(void **state)
 {
 	const struct schema_text local = text_of("conntrace.yaml", "a: [\n");
-	const struct schema_text parts[] = {text_of("1.yaml", "b: 1\n"), text_of("2.yaml", "\nc: 1\n")};
+	const struct schema_text parts[] = {text_of("1.yaml", "b: 1\n"),
+					    text_of("2.yaml", "\nc: 1\n")};
 	struct errors errors;
 	struct config config;
 
@@ -462,7 +470,8 @@ static void test_schema_is_what_the_documentation_says(void **state)
 			 key->fallback ? key->fallback : "none", key->fallback ? "`" : "");
 		if (!strstr(at, row))
 			fail_msg("docs/configuration.md: default of %s is not %s", key->path, row);
-		assert_non_null(strstr(at, key->set_by & SCHEMA_SOURCE ? "local, source" : "local"));
+		assert_non_null(
+			strstr(at, key->set_by & SCHEMA_SOURCE ? "local, source" : "local"));
 		assert_int_equal(!strstr(at, "source |"), !(key->set_by & SCHEMA_SOURCE));
 		if (key->least)
 			assert_true(strstr(at, key->least) && strstr(at, key->most));
