@@ -104,7 +104,8 @@ def test_an_object_that_others_may_write():
 def test_an_object_of_another_user():
     with Tree() as tree:
         shutil.chown(tree.object, "nobody")
-        ends(Tracer(binaries=tree.bin), 66, OBJECT + " does not belong to root:root: chown root:root")
+        ends(Tracer(binaries=tree.bin), 66,
+             OBJECT + " does not belong to root:root: chown root:root it")
 
 
 def test_an_object_that_is_a_symbolic_link():
@@ -313,7 +314,8 @@ def test_children_started_by_hand():
             done = subprocess.run([os.path.join(tree.bin, f"conntrace-{name}")], timeout=10,
                                   capture_output=True, text=True, stdin=subprocess.DEVNULL)
             equal(done.returncode, 64, f"exit code of conntrace-{name}")
-            equal(done.stderr, f"conntrace-{name}: not to be started by hand: conntraced starts it\n",
+            equal(done.stderr,
+                  f"conntrace-{name}: not to be started by hand: conntraced starts it\n",
                   "what it said")
 
 
