@@ -108,7 +108,9 @@ static void report_end(struct proc *proc, const siginfo_t *info)
 		snprintf(how, sizeof(how), "exit %d", info->si_status);
 	else
 		snprintf(how, sizeof(how), "killed by signal %d", info->si_status);
-	if (proc->reason[0])
+	if (proc->reason[0] && info->si_code == CLD_EXITED && info->si_status == 0)
+		memcpy(proc->last, proc->reason, sizeof(proc->last));
+	else if (proc->reason[0])
 		snprintf(proc->last, sizeof(proc->last), "%s: %.180s", how, proc->reason);
 	else
 		snprintf(proc->last, sizeof(proc->last), "%s", how);

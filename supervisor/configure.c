@@ -175,7 +175,7 @@ static bool loader_differs(const struct config *a, const struct config *b)
 static bool exporter_differs(const struct config *a, const struct config *b)
 {
 	return a->output_format != b->output_format || a->live_max != b->live_max ||
-	       a->ring_bytes != b->ring_bytes || strcmp(a->output_path, b->output_path) != 0;
+	       strcmp(a->output_path, b->output_path) != 0;
 }
 
 static bool poller_differs(const struct config *a, const struct config *b)
@@ -196,7 +196,9 @@ static void replace_children(struct supervisor *sup, const struct config *old, b
 
 	if (all || loader_differs(old, new))
 		children_event(&sup->procs[ROLE_LOADER], LIFE_REPLACE);
-	if (sup->up && (all || exporter_differs(old, new)))
+	/* A ring of another size comes with a new tracer: the exporter is replaced when it is
+	 * there. */
+	if (sup->up && old->ring_bytes == new->ring_bytes && (all || exporter_differs(old, new)))
 		children_event(&sup->procs[ROLE_EXPORTER], LIFE_REPLACE);
 	if (!sup->up)
 		return;

@@ -26,7 +26,11 @@ static void add_fd(struct msg_start *start, int *fds, enum fd_kind kind, const c
 
 static void send_config_and_start(struct proc *proc, const struct msg_start *start, const int *fds)
 {
-	if (children_send(proc, MSG_CONFIG, &proc->sup->configure.current, NULL, 0) == 0)
+	struct msg_config config = proc->sup->configure.current;
+
+	if (proc->role == ROLE_EXPORTER)
+		config.config.ring_bytes = proc->sup->ring_bytes;
+	if (children_send(proc, MSG_CONFIG, &config, NULL, 0) == 0)
 		(void)children_send(proc, MSG_START, start, fds, start->manifest.fd_count);
 }
 
@@ -150,6 +154,8 @@ static int on_loaded(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	struct supervisor *sup = proc->sup;
 	int err = custody_take(&sup->custody, &msg->loaded.manifest, fds);
 
+	if (!err && !msg->loaded.adopted)
+		sup->ring_bytes = sup->configure.current.config.ring_bytes;
 	/* The exporter reads a ring that is no longer the tracer's: a fresh one gets the new one.
 	 */
 	if (!err && !msg->loaded.adopted && sup->procs[ROLE_EXPORTER].life.wanted)

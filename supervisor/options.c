@@ -28,7 +28,8 @@ static const char help[] =
 	"  -V, --version            print the version\n"
 	"\n"
 	"SIGHUP reads the configuration again and reopens the output; SIGTERM and SIGINT stop.\n"
-	"exit: 0 stopped as told, 64 usage, 69 another conntraced runs, 71 system error,\n"
+	"exit: 0 stopped as told, 64 usage, 66 a file that is needed isn't there, 69 another\n"
+	"      conntraced runs, or a child was given up on, 70 software error, 71 system error,\n"
 	"      73 output can't be created, 77 a privilege is missing, 78 configuration\n";
 
 static const struct option longs[] = {

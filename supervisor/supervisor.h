@@ -90,6 +90,8 @@ struct supervisor {
 	int object_fd;  /* directory of the BPF objects */
 	struct proc procs[ROLE_COUNT];
 	struct custody custody;
+	uint32_t
+		ring_bytes; /* of the ring in custody: after a change not yet the configuration's */
 	struct configure configure;
 	struct control control;
 	struct notify notify;

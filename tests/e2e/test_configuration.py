@@ -110,6 +110,24 @@ def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():
         check(sum(r["event"] == "open" for r in ours) >= 20, "no open record after the reload")
 
 
+def test_a_ring_of_another_size_is_a_new_tracer_and_no_crash():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        conngen(prefix, "run", "--connections", "300")
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                            "memory_budget: 4MiB\n")
+        exporter = tracer.process("exporter")["pid"]
+        tracer.proc.send_signal(signal.SIGHUP)
+        process = wait_for("a new exporter",
+                           lambda: tracer.running("exporter", other_than=exporter))
+        equal(process["restarts"], 0, "exporter restarts")
+        equal(process["replaced"], 1, "exporter replaced")
+        equal(config(tracer)["ring_bytes"], 1 << 20, "ring")
+        conngen(prefix, "run", "--connections", "300")
+        tracer.drained()
+        ours = [r for r in tracer.records() if r["netns"] == netns and r["event"] == "close"]
+        equal(len(ours), 1200, "close records over both tracers")
+
+
 def test_a_local_file_that_became_wrong_changes_nothing():
     with Tracer() as tracer:
         tracer.write_config("snapshot_interval: [1]\n")
@@ -125,4 +143,5 @@ if __name__ == "__main__":
           test_a_source_file_may_not_set_what_is_local,
           test_a_file_that_others_may_write_is_not_taken,
           test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss,
+          test_a_ring_of_another_size_is_a_new_tracer_and_no_crash,
           test_a_local_file_that_became_wrong_changes_nothing])

@@ -228,7 +228,7 @@ static const struct refusal {
 	{"output: &x {format: json}", 1, "anchors"},
 	{"tracer: auto\n---\ntracer: auto\n", 2, "a second document"},
 	{"? [tracer]\n: auto\n", 1, "a key must be a word"},
-	{"{: auto}", 1, "a key must be a word"},
+	{"~: auto", 1, "a key must be a word"},
 	{"tracer: \"a\\0\"", 1, "holds a NUL"},
 	{"\n\ntracer: [\n", 4, "not YAML"},
 	{"tracer: a: b", 1, "not YAML: mapping values are not allowed"},
