@@ -42,18 +42,25 @@ int memfd_seal(const char *name, const void *bytes, size_t len)
 	return fd;
 }
 
-int memfd_read(int fd, size_t len, char **bytes)
+int memfd_check(int fd, size_t len)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
-	size_t done = 0;
 
 	if (seals < 0 || (seals & SEALS) != SEALS)
 		return -EPROTO;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size < 0 || (size_t)st.st_size != len)
-		return -EPROTO;
+	return st.st_size < 0 || (size_t)st.st_size != len ? -EPROTO : 0;
+}
+
+int memfd_read(int fd, size_t len, char **bytes)
+{
+	size_t done = 0;
+	int err = memfd_check(fd, len);
+
+	if (err)
+		return err;
 	*bytes = malloc(len + 1);
 	if (!*bytes)
 		return -ENOMEM;
@@ -63,8 +70,9 @@ int memfd_read(int fd, size_t len, char **bytes)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
+			err = n < 0 ? -errno : -EPROTO;
 			free(*bytes);
-			return n < 0 ? -errno : -EPROTO;
+			return err;
 		}
 		done += (size_t)n;
 	}

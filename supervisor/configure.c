@@ -133,7 +133,7 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 
 	for (uint32_t i = 0; i < candidate->part_count; i++)
 		sum += candidate->parts[i].len_bytes;
-	if (sum > CONFIGURE_TEXT_MAX)
+	if (sum > CONFIGURE_TEXT_MAX || memfd_check(fds->fds[0], (size_t)sum) < 0)
 		return -EPROTO;
 	texts_drop(to);
 	to->fd = dispatch_take_fd(fds, 0);

@@ -145,6 +145,12 @@ static void test_life_fatal_is_given_up_at_once_until_something_changes(void **s
 	assert_int_equal(life_step(&life, LIFE_TICK, 100000), LIFE_NOTHING);
 	assert_int_equal(life_step(&life, LIFE_REPLACE, 100001), LIFE_SPAWN);
 
+	/* It is ending already when it becomes clear that trying again can't help. */
+	life = running();
+	(void)life_step(&life, LIFE_BROKEN, 10);
+	(void)life_step(&life, LIFE_FATAL, 11);
+	assert_int_equal(life_step(&life, LIFE_EXITED, 12), LIFE_GIVEN_UP);
+
 	/* A new configuration arrives while it ends. */
 	life = running();
 	(void)life_step(&life, LIFE_FATAL, 10);
