@@ -2,18 +2,21 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 #include "common/chan.h"
 #include "common/log.h"
 
-#define ASK_WAIT_MS 1000
+#define CONNECT_WAIT_S 2
+#define ASK_WAIT_MS    1000
 
 static int try_path(struct client *client, const char *path)
 {
@@ -25,10 +28,13 @@ static int try_path(struct client *client, const char *path)
 		return -ENAMETOOLONG;
 	memcpy(client->path, path, size);
 	memcpy(address.sun_path, path, size);
-	client->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	client->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (client->fd < 0)
 		return -errno;
-	if (connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+	/* Bounds the wait for conntraced to take one of the clients that queue before us. */
+	if (setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) == 0 &&
+	    connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    fcntl(client->fd, F_SETFL, O_NONBLOCK) == 0)
 		return 0;
 	err = -errno;
 	close(client->fd);
@@ -93,6 +99,8 @@ int client_explain(const struct client *client, int err)
 			 "with --socket";
 	else if (err == -EACCES || err == -EPERM)
 		remedy = "only root, conntraced's own user and the members of its group may ask it";
+	else if (err == -EAGAIN)
+		remedy = "conntraced does not take clients now: see its log";
 	else if (err == -ENAMETOOLONG)
 		remedy = "the path of a socket has at most 107 bytes";
 	log_escape(client->path, path, sizeof(path));

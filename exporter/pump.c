@@ -63,8 +63,8 @@ static void note_failure(struct pump *pump, int err)
 {
 	if (err != -EAGAIN)
 		ledger_add(&pump->ledger->sink_errors, 1);
-	/* A reader that is slow for a moment is nothing to tell. */
-	if (err != -EAGAIN && err != pump->failing_error)
+	/* A reader that is slow for a moment is nothing to tell; one that is gone is the end. */
+	if (err != -EAGAIN && err != -EPIPE && err != pump->failing_error)
 		log_error("output %s: write: %s: records wait in the ring, after %u s they are "
 			  "dropped and counted; make it writable again",
 			  pump->sink.name, strerror(-err), PUMP_PATIENCE_MS / 1000);
