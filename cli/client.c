@@ -20,9 +20,10 @@
 
 static int try_path(struct client *client, const char *path)
 {
+	const struct timeval wait_most = {.tv_sec = CONNECT_WAIT_S};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t size = strlen(path) + 1;
-	int err = 0;
+	int err;
 
 	if (size > sizeof(address.sun_path))
 		return -ENAMETOOLONG;
@@ -32,7 +33,7 @@ static int try_path(struct client *client, const char *path)
 	if (client->fd < 0)
 		return -errno;
 	/* Bounds the wait for conntraced to take one of the clients that queue before us. */
-	if (setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) == 0 &&
+	if (setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &wait_most, sizeof(wait_most)) == 0 &&
 	    connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
 	    fcntl(client->fd, F_SETFL, O_NONBLOCK) == 0)
 		return 0;
