@@ -28,7 +28,7 @@ struct live {
 	uint32_t high;       /* entries from here on were never used */
 	uint32_t free;       /* entry number + 1 */
 	uint32_t chain_mask; /* number of chains - 1 */
-	uint64_t walks;      /* walks that ended */
+	uint64_t walks;      /* live_walk() calls */
 };
 
 /* Returns 0 or a negative errno. max from 1 to 2^30. */
@@ -41,7 +41,10 @@ int live_put(struct live *live, const struct event *event);
 /* An unknown cookie is ignored. */
 void live_remove(struct live *live, uint64_t cookie);
 
-/* A walk ended: forget what was not met in the last LIVE_WALKS_MISSED. */
+/*
+ * A walk ended that reported every connection: forget what was not met in the last
+ * LIVE_WALKS_MISSED of them. A walk that had to leave some out is none to judge by.
+ */
 void live_walk(struct live *live);
 
 /* The first record at or after *cursor, which moves behind it (begin with 0); NULL at the end. */

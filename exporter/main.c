@@ -158,6 +158,8 @@ static int open_maps(struct exporter *exporter, int ring_fd, int ledger_fd)
 	err = live_open(&pump->live, exporter->config.live_max);
 	if (err)
 		return fail(exporter, err, "table of live connections");
+	pump->filtered = exporter->config.filter_count ||
+			 exporter->config.families != (FAMILY_IPV4 | FAMILY_IPV6);
 	clients_init(&pump->clients, &exporter->child.loop, &pump->live,
 		     &pump->ledger->clients_dropped);
 	return 0;

@@ -110,8 +110,12 @@ static void keep_live(struct pump *pump, const struct event *event)
 
 static void end_walk(struct pump *pump, const struct event *event)
 {
+	/* The tracer leaves updates out when the ring is half full; then an entry that was not met
+	   may well be live. With filters the numbers differ anyhow. */
+	if (pump->filtered || pump->walk_updates >= event->walk_live)
+		live_walk(&pump->live);
 	pump->walk_live = event->walk_live;
-	live_walk(&pump->live);
+	pump->walk_updates = 0;
 	clients_walk(&pump->clients, event->walk_id);
 }
 
@@ -144,6 +148,7 @@ static void handle(struct pump *pump, const struct ring_record *record, char *ou
 		end_walk(pump, &event);
 		return;
 	}
+	pump->walk_updates += event.type == EVENT_UPDATE;
 	keep_live(pump, &event);
 	clients_record(&pump->clients, &event);
 	len = pump->format(&event, pump->offset_ns, out, cap);

@@ -31,6 +31,8 @@ struct pump {
 	int64_t offset_ns;         /* clock_offset_ns() */
 	uint64_t records;          /* read from the ring */
 	uint64_t walk_live;        /* connections met by the last walk */
+	uint64_t walk_updates;     /* update records since then */
+	bool filtered;             /* the configuration leaves connections out */
 	uint64_t malformed;        /* in the batch under way */
 	uint64_t failing_since_ms; /* 0 = the sink takes what it gets */
 	uint64_t failing_dropped;
