@@ -26,7 +26,7 @@ struct poller {
 	uint64_t next_ms;
 	uint64_t sent; /* hash of the content last sent */
 	bool any_sent;
-	uint64_t polls, candidates, errors;
+	uint64_t polls, candidates, errors, errors_in_row;
 	char failure[MSG_TEXT_MAX]; /* logged; "" = the last poll succeeded */
 	struct source_texts texts;
 };
@@ -36,6 +36,8 @@ static int on_config(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	struct poller *poller = ctx;
 
 	(void)fds;
+	if (config_inconsistent(&msg->config.config))
+		return -EPROTO;
 	poller->schedule.interval_ms = msg->config.config.poll_interval_ms;
 	poller->configured = true;
 	return 0;
@@ -51,7 +53,11 @@ static void note_failure(struct poller *poller, const char *why, int err)
 	if (strcmp(text, poller->failure) == 0)
 		return;
 	memcpy(poller->failure, text, sizeof(text));
-	log_warning("source: %s", text);
+	/* Until it was there once it may be that we are early. */
+	if (poller->schedule.succeeded)
+		log_warning("source: %s", text);
+	else
+		log_info("source: %s", text);
 }
 
 static int send_candidate(struct poller *poller)
@@ -94,6 +100,7 @@ static void poll_once(struct poller *poller)
 		snprintf(why, sizeof(why), "candidate can't be sent");
 		err = send_if_changed(poller);
 	}
+	poller->errors_in_row = err ? poller->errors_in_row + 1 : 0;
 	schedule_note(&poller->schedule, err == 0);
 	if (err) {
 		note_failure(poller, why, err);
@@ -105,7 +112,8 @@ static void poll_once(struct poller *poller)
 
 static void arm(struct poller *poller)
 {
-	uint32_t random = 0, wait_ms;
+	uint64_t random = 0;
+	uint32_t wait_ms;
 
 	/* Without randomness the wait is merely at its lower bound. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
@@ -171,7 +179,7 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_POLLER_polls] = poller->polls;
 	stats->values[STAT_POLLER_candidates] = poller->candidates;
 	stats->values[STAT_POLLER_errors] = poller->errors;
-	stats->values[STAT_POLLER_errors_in_row] = poller->schedule.errors;
+	stats->values[STAT_POLLER_errors_in_row] = poller->errors_in_row;
 	stats->values[STAT_POLLER_next_poll_ms] = poller->next_ms > now ? poller->next_ms - now : 0;
 }
 

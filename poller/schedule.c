@@ -24,10 +24,10 @@ static uint64_t between(uint64_t low, uint64_t high, uint32_t random)
 	return low + (high - low) * random / UINT32_MAX;
 }
 
-uint32_t schedule_next_ms(const struct schedule *schedule, uint32_t random)
+uint32_t schedule_next_ms(const struct schedule *schedule, uint64_t random)
 {
 	uint64_t interval = schedule->interval_ms, cap, low, high;
-	uint64_t next = between(interval - interval / 5, interval + interval / 5, random);
+	uint64_t next = between(interval - interval / 5, interval + interval / 5, (uint32_t)random);
 
 	if (!schedule->succeeded)
 		return SCHEDULE_FIRST_MS;
@@ -35,7 +35,7 @@ uint32_t schedule_next_ms(const struct schedule *schedule, uint32_t random)
 		cap = interval > SCHEDULE_CAP_MS ? interval : SCHEDULE_CAP_MS;
 		low = lesser(interval << (schedule->errors - 1), cap);
 		high = lesser(interval << schedule->errors, cap);
-		next += between(low, high, random);
+		next += between(low, high, (uint32_t)(random >> 32));
 	}
 	return next ? (uint32_t)lesser(next, UINT32_MAX) : 1;
 }

@@ -23,8 +23,8 @@ void schedule_note(struct schedule *schedule, bool success);
 
 /*
  * Milliseconds to the next poll: the interval ± 20 %, and with n errors a random wait within
- * [I·2^(n−1), min(cap, I·2^n)] on top. random is any 32 random bits. Never 0.
+ * [I·2^(n−1), min(cap, I·2^n)] on top. random is any 64 random bits. Never 0.
  */
-uint32_t schedule_next_ms(const struct schedule *schedule, uint32_t random);
+uint32_t schedule_next_ms(const struct schedule *schedule, uint64_t random);
 
 #endif

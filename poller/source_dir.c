@@ -41,25 +41,51 @@ static bool is_text_name(const char *name)
 	return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".yaml") == 0;
 }
 
-static int list_names(DIR *dir, struct names *names, char *why, size_t cap)
+static int add_name(struct names *names, const char *name, char *why, size_t cap)
 {
-	const struct dirent *entry;
-
-	names->count = 0;
-	while ((entry = readdir(dir))) {
-		if (!is_text_name(entry->d_name))
-			continue;
-		if (strlen(entry->d_name) >= CONFIG_NAME_MAX)
-			return refuse(why, cap, -ENAMETOOLONG, entry->d_name, "name too long");
-		if (names->count == MSG_PARTS_MAX)
-			return refuse(why, cap, -E2BIG, entry->d_name,
-				      "one file too many: at most 32");
-		snprintf(names->list[names->count++], CONFIG_NAME_MAX, "%s", entry->d_name);
-	}
-	qsort(names->list, names->count, CONFIG_NAME_MAX,
-	      (int (*)(const void *, const void *))strcmp);
+	if (!is_text_name(name))
+		return 0;
+	if (strlen(name) >= CONFIG_NAME_MAX)
+		return refuse(why, cap, -ENAMETOOLONG, name,
+			      "name longer than 63 bytes: rename it");
+	if (names->count == MSG_PARTS_MAX)
+		return refuse(why, cap, -E2BIG, name,
+			      "one file too many: at most 32, put some together");
+	snprintf(names->list[names->count++], CONFIG_NAME_MAX, "%s", name);
 	return 0;
 }
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int list_names(DIR *dir, struct names *names, char *why, size_t cap)
+{
+	int err = 0;
+
+	names->count = 0;
+	for (uint32_t i = 0; i < SOURCE_ENTRIES_MAX && !err; i++) {
+		const struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(dir);
+		/* Half a directory must not pass for a whole one: files would seem to be gone. */
+		if (!entry && errno)
+			return refuse(why, cap, -errno, "source directory", "can't be listed");
+		if (!entry) {
+			qsort(names->list, names->count, CONFIG_NAME_MAX, by_name);
+			return 0;
+		}
+		err = add_name(names, entry->d_name, why, cap);
+	}
+	return err ? err
+		   : refuse(why, cap, -E2BIG, "source directory",
+			    "more than 4096 entries: keep only configuration there");
+}
+_Static_assert(SOURCE_ENTRIES_MAX == 4096 && MSG_PARTS_MAX == 32 && CONFIG_NAME_MAX == 64 &&
+		       SOURCE_BYTES_MAX == 960u << 10,
+	       "source_dir: numbers in texts");
 
 /* Reads the names anew each time: the directory's position is shared with earlier looks. */
 static int list_directory(int dir_fd, struct names *names, char *why, size_t cap)
@@ -97,7 +123,7 @@ static int read_bytes(int fd, char *bytes, size_t *len, size_t cap_bytes)
 static int read_file(int dir_fd, const char *name, struct source_texts *texts, char *why,
 		     size_t cap)
 {
-	static char bytes[SOURCE_FILE_MAX + 1];
+	static char bytes[CONFIG_TEXT_MAX + 1];
 	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct msg_part *part = &texts->what.parts[texts->what.part_count];
 	struct stat st;
@@ -110,10 +136,13 @@ static int read_file(int dir_fd, const char *name, struct source_texts *texts, c
 	if (!err && !S_ISREG(st.st_mode))
 		err = refuse(why, cap, -EINVAL, name, "not a regular file");
 	if (!err) {
-		err = read_bytes(fd, bytes, &len, SOURCE_FILE_MAX);
+		err = read_bytes(fd, bytes, &len, CONFIG_TEXT_MAX);
 		if (err)
 			err = refuse(why, cap, err, name, "can't be read, or larger than 64 KiB");
 	}
+	if (!err && len > sizeof(texts->bytes) - texts->len_bytes)
+		err = refuse(why, cap, -EFBIG, name,
+			     "too large together with the files before it: at most 960 KiB");
 	close(fd);
 	if (err)
 		return err;
@@ -133,6 +162,10 @@ int source_dir_read(int dir_fd, struct source_texts *texts, char *why, size_t ca
 
 	memset(&texts->what, 0, sizeof(texts->what));
 	texts->len_bytes = 0;
+	/* Ours is an fd, not a name: a directory made anew is another one. */
+	if (!err && st.st_nlink == 0)
+		err = refuse(why, cap, -ENOENT, "source directory",
+			     "was removed: make it again, then reload conntraced");
 	if (!err)
 		err = list_directory(dir_fd, &names, why, cap);
 	for (uint32_t i = 0; i < names.count && !err; i++)

@@ -8,13 +8,17 @@
 
 #include "common/msg.h"
 
-#define SOURCE_FILE_MAX (64u << 10) /* bytes of one file */
+/* Bytes of all files: the local one, which is checked together with them, has its room, too. */
+#define SOURCE_BYTES_MAX (CONFIG_TEXTS_MAX - CONFIG_TEXT_MAX)
+
+/* Entries of any name that are looked at. */
+#define SOURCE_ENTRIES_MAX 4096u
 
 /* What was read: the texts one behind the other. Large: static. */
 struct source_texts {
 	struct msg_candidate what;
 	size_t len_bytes;
-	char bytes[MSG_PARTS_MAX * SOURCE_FILE_MAX];
+	char bytes[SOURCE_BYTES_MAX];
 };
 
 /*
