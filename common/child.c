@@ -31,6 +31,15 @@ static const char *const names[ROLE_COUNT] = {
 	[ROLE_VERIFIER] = "conntrace-verifier",
 };
 
+#if defined(__SANITIZE_ADDRESS__)
+/* The environment is cleared, and the leak check wants /proc and ptrace, which no sandbox gives. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+#endif
+
 static void open_standard_fds(void)
 {
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
@@ -45,6 +54,10 @@ static void reset_signals(void)
 	for (int sig = 1; sig < NSIG; sig++)
 		(void)signal(sig, SIG_DFL); /* not for KILL, STOP and libc's own */
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* A terminal and a service manager signal the whole group: the order to stop is the closed
+	   channel, so that what is under way is finished. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -244,21 +244,32 @@ static int unpack_uint(const struct msgfmt_field *f, const msgpack_object *value
 	return 0;
 }
 
+/* msgpack-c gives no pointer for an empty string or binary at the end of a frame. */
+static void copy_bytes(uint8_t *at, const char *bytes, uint32_t len)
+{
+	if (len)
+		memcpy(at, bytes, len);
+}
+
 static int unpack_string(const struct msgfmt_field *f, const msgpack_object *value, uint8_t *at)
 {
-	if (value->type != MSGPACK_OBJECT_STR || value->via.str.size >= f->max ||
-	    memchr(value->via.str.ptr, 0, value->via.str.size))
+	const msgpack_object_str *str = &value->via.str;
+
+	if (value->type != MSGPACK_OBJECT_STR || str->size >= f->max ||
+	    (str->size && memchr(str->ptr, 0, str->size)))
 		return -EPROTO;
-	memcpy(at, value->via.str.ptr, value->via.str.size);
+	copy_bytes(at, str->ptr, str->size);
 	return 0;
 }
 
 static int unpack_bytes(const struct msgfmt_field *f, const msgpack_object *value, uint8_t *object)
 {
-	if (value->type != MSGPACK_OBJECT_BIN || value->via.bin.size > f->max)
+	const msgpack_object_bin *bin = &value->via.bin;
+
+	if (value->type != MSGPACK_OBJECT_BIN || bin->size > f->max)
 		return -EPROTO;
-	memcpy(object + f->offset, value->via.bin.ptr, value->via.bin.size);
-	number_put(object + f->count_offset, sizeof(uint32_t), value->via.bin.size);
+	copy_bytes(object + f->offset, bin->ptr, bin->size);
+	number_put(object + f->count_offset, sizeof(uint32_t), bin->size);
 	return 0;
 }
 

@@ -278,10 +278,6 @@ int main(void)
 	if (child_init(&exporter.child, ROLE_EXPORTER, &table, &exporter, 0) == 0) {
 		/* A limit on the size of files is an error of write(2), not the end. */
 		(void)signal(SIGXFSZ, SIG_IGN);
-		/* A terminal and systemd signal the whole group: the supervisor's order, which lets
-		   the ring be emptied, is the closed channel. */
-		(void)signal(SIGINT, SIG_IGN);
-		(void)signal(SIGTERM, SIG_IGN);
 		exporter.child.on_stats = on_stats;
 		exporter.child.on_stop = on_stop;
 	}
