@@ -51,7 +51,7 @@ static int add_name(struct names *names, const char *name, char *why, size_t cap
 	if (names->count == MSG_PARTS_MAX)
 		return refuse(why, cap, -E2BIG, name,
 			      "one file too many: at most 32, put some together");
-	snprintf(names->list[names->count++], CONFIG_NAME_MAX, "%s", name);
+	memcpy(names->list[names->count++], name, strlen(name) + 1);
 	return 0;
 }
 
