@@ -290,7 +290,7 @@ static void test_schema_bounds_size_of_a_text(void **state)
 	assert_non_null(strstr(errors.list[0].reason, "longer than 255 bytes"));
 
 	memset(text, 0, sizeof(text));
-	memcpy(text, "filters: [", sizeof("filters: [") - 1);
+	snprintf(text, sizeof(text), "filters: [");
 	for (int i = 0; i < 2000; i++)
 		memcpy(many + 2 * (size_t)i, "1,", 2);
 	check_local(text, &config, &errors);
@@ -366,6 +366,13 @@ static void test_schema_keeps_local_keys_from_the_source(void **state)
 	}
 }
 
+static void add_filter(char *list, size_t cap)
+{
+	size_t len = strlen(list);
+
+	snprintf(list + len, cap - len, "- exclude: {port: 1}\n");
+}
+
 static void test_schema_counts_filters_over_all_texts(void **state)
 {
 	char list[512] = "filters:\n";
@@ -375,12 +382,12 @@ static void test_schema_counts_filters_over_all_texts(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < FILTERS_MAX / 2; i++)
-		strcat(list, "- exclude: {port: 1}\n");
+		add_filter(list, sizeof(list));
 	texts[0] = text_of("conntrace.yaml", list);
 	texts[1] = text_of("10-a.yaml", list);
 	assert_int_equal(schema_check(&texts[0], &texts[1], 1, &config, &errors), 0);
 	assert_int_equal(config.filter_count, FILTERS_MAX);
-	strcat(list, "- exclude: {port: 1}\n");
+	add_filter(list, sizeof(list));
 	texts[1] = text_of("10-a.yaml", list);
 	texts[0].len = strlen(list) - strlen("- exclude: {port: 1}\n");
 	assert_int_equal(schema_check(&texts[0], &texts[1], 1, &config, &errors), -EINVAL);
@@ -461,8 +468,10 @@ static void test_schema_is_what_the_documentation_says(void **state)
 
 		snprintf(row, sizeof(row), "\n| `%s` |", key->path);
 		at = strstr(text, row);
-		if (!at)
+		if (!at) {
 			fail_msg("docs/configuration.md has no row for %s", key->path);
+			return; /* not reached: what the analyser doesn't know of fail_msg() */
+		}
 		end = strchr(at + 1, '\n');
 		assert_non_null(end);
 		*end = '\0';
