@@ -217,6 +217,13 @@ static void test_source_dir_bounds_a_file_and_all_files(void **state)
 	refuse(-EFBIG, "zz.yaml", "960 KiB");
 }
 
+/* "000...0.yaml", of len bytes. */
+static void long_name(char *name, size_t cap, uint32_t len)
+{
+	snprintf(name, cap, "%0*d.yaml", (int)(len - strlen(".yaml")), 0);
+	assert_int_equal(strlen(name), len);
+}
+
 static void test_source_dir_bounds_names_and_entries(void **state)
 {
 	char name[128];
@@ -232,12 +239,10 @@ static void test_source_dir_bounds_names_and_entries(void **state)
 	refuse(-E2BIG, ".yaml", "at most 32");
 	assert_int_equal(unlinkat(dir_fd, "zz.yaml", 0), 0);
 	assert_int_equal(unlinkat(dir_fd, "00.yaml", 0), 0);
-	memset(name, 'n', sizeof(name));
-	strcpy(name + CONFIG_NAME_MAX - 1 - strlen(".yaml"), ".yaml");
+	long_name(name, sizeof(name), CONFIG_NAME_MAX - 1);
 	put(name, "x");
 	look();
-	memset(name, 'n', sizeof(name));
-	strcpy(name + CONFIG_NAME_MAX - strlen(".yaml"), ".yaml");
+	long_name(name, sizeof(name), CONFIG_NAME_MAX);
 	put(name, "x");
 	refuse(-ENAMETOOLONG, name, "rename it");
 	assert_int_equal(unlinkat(dir_fd, name, 0), 0);
