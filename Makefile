@@ -226,7 +226,7 @@ $(O)/fuzz/$(1): tests/fuzz/$(1).c $$($(1)_SRC)
 	$$(call say,FUZZ,$$@)
 	$$(Q)$$(CLANG) $$(DEFINES) -std=gnu17 -O1 -g -fno-omit-frame-pointer \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -MMD -MP -MF $$@.d \
-		-MT $$@ -o $$@ $$^ $$($(1)_LIB)
+		-MT $$@ -o $$@ $$(filter %.c,$$^) $$($(1)_LIB)
 endef
 $(foreach f,$(FUZZ_HARNESSES),$(eval $(call fuzz_harness,$(f))))
 

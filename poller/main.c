@@ -73,13 +73,14 @@ static int send_candidate(struct poller *poller)
 	return err;
 }
 
-/* Sends what is there if it isn't what was sent last; an empty directory is nothing at first. */
+/* Sends what is there if it isn't what was sent last. The first look is always sent, an empty one
+   too: the supervisor may still have what an earlier poller saw. */
 static int send_if_changed(struct poller *poller)
 {
 	uint64_t hash = source_texts_hash(&poller->texts);
 	int err;
 
-	if (poller->any_sent ? hash == poller->sent : !poller->texts.what.part_count)
+	if (poller->any_sent && hash == poller->sent)
 		return 0;
 	err = send_candidate(poller);
 	if (err)

@@ -59,13 +59,13 @@ static ssize_t read_file(int dir_fd, const char *name, char **bytes)
 
 	if (fd < 0)
 		return -errno;
-	*bytes = malloc(CONFIGURE_TEXT_MAX + 1);
+	*bytes = malloc(CONFIG_TEXT_MAX + 1);
 	if (!*bytes)
 		len = -ENOMEM;
 	else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		len = -EINVAL;
-	while (len >= 0 && len <= CONFIGURE_TEXT_MAX) {
-		n = read(fd, *bytes + len, (size_t)(CONFIGURE_TEXT_MAX + 1 - len));
+	while (len >= 0 && len <= CONFIG_TEXT_MAX) {
+		n = read(fd, *bytes + len, (size_t)(CONFIG_TEXT_MAX + 1 - len));
 		if (n <= 0) {
 			len = n < 0 ? -errno : len;
 			break;
@@ -73,7 +73,7 @@ static ssize_t read_file(int dir_fd, const char *name, char **bytes)
 		len += n;
 	}
 	close(fd);
-	if (len >= 0 && len <= CONFIGURE_TEXT_MAX)
+	if (len >= 0 && len <= CONFIG_TEXT_MAX)
 		return len;
 	free(*bytes);
 	return len < 0 ? len : -EFBIG;
@@ -133,7 +133,7 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 
 	for (uint32_t i = 0; i < candidate->part_count; i++)
 		sum += candidate->parts[i].len_bytes;
-	if (sum > CONFIGURE_TEXT_MAX || memfd_check(fds->fds[0], (size_t)sum) < 0)
+	if (sum > CONFIG_TEXTS_MAX || memfd_check(fds->fds[0], (size_t)sum) < 0)
 		return -EPROTO;
 	texts_drop(to);
 	to->fd = dispatch_take_fd(fds, 0);
@@ -248,6 +248,11 @@ static void accept_trial(struct supervisor *sup, const struct config *config)
 	if (conf->trial_source.fd >= 0)
 		texts_move(&conf->source, &conf->trial_source);
 	replace_children(sup, &old, reload);
+	/* What another directory said counts no more: once again, without it. */
+	if (conf->source.fd >= 0 && strcmp(old.source_dir, config->source_dir) != 0) {
+		texts_drop(&conf->source);
+		conf->reload_waiting = true;
+	}
 }
 
 static void refuse_trial(struct supervisor *sup, const char *text)

@@ -9,9 +9,6 @@
 
 #include "supervisor/supervisor.h"
 
-/* The most text that is read or taken, in bytes. */
-#define CONFIGURE_TEXT_MAX (1u << 20)
-
 /* Open the directory of the local file, as long as it can be. Returns 0 or a negative errno. */
 int configure_open(struct supervisor *sup, const char *path);
 

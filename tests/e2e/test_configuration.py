@@ -110,6 +110,26 @@ def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():
         check(sum(r["event"] == "open" for r in ours) >= 20, "no open record after the reload")
 
 
+def test_what_is_no_longer_fetched_is_no_longer_in_force():
+    with Tracer(source=True) as tracer:
+        wait_for("all run", lambda: all_run(tracer))
+        put(tracer, "a.yaml", "snapshot_interval: 400ms\n")
+        wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 400, 3)
+        # The file goes while no poller looks.
+        pid = tracer.process("poller")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        os.remove(os.path.join(tracer.source, "a.yaml"))
+        os.kill(pid, signal.SIGKILL)
+        wait_for("the default again", lambda: config(tracer)["snapshot_interval_ms"] == 10000, 5)
+        # The source itself goes.
+        put(tracer, "a.yaml", "snapshot_interval: 500ms\n")
+        wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 500, 3)
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n")
+        tracer.proc.send_signal(signal.SIGHUP)
+        wait_for("the default again", lambda: config(tracer)["snapshot_interval_ms"] == 10000, 5)
+        wait_for("no poller", lambda: tracer.process("poller")["state"] == "idle")
+
+
 def test_a_ring_of_another_size_is_a_new_tracer_and_no_crash():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
         conngen(prefix, "run", "--connections", "300")
@@ -143,5 +163,6 @@ if __name__ == "__main__":
           test_a_source_file_may_not_set_what_is_local,
           test_a_file_that_others_may_write_is_not_taken,
           test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss,
+          test_what_is_no_longer_fetched_is_no_longer_in_force,
           test_a_ring_of_another_size_is_a_new_tracer_and_no_crash,
           test_a_local_file_that_became_wrong_changes_nothing])
