@@ -55,169 +55,51 @@ enum phase {
 #define P_RUNNING  (1u << PHASE_RUNNING)
 #define P_ANY      (P_STARTING | P_READY | P_RUNNING)
 
-/* X(ENUM, struct and handler name, from, to, phases, fewest fds, most fds, largest frame, meaning)
- */
+/* X(ENUM, struct and handler, from, to, phases, fewest fds, most fds, largest frame, meaning) */
+/* clang-format off */
 #define PROTO_MESSAGES(X) \
-	X (HELLO, hello, R_CHILDREN, R_SUPERVISOR, P_STARTING, 0, 0, 64, \
-	   "a child's first word: its role, pid and protocol version") \
-		X (CONFIG, config, R_SUPERVISOR, R_LASTING, P_READY, 0, 0, 8192, \
-		   "the checked configuration in force") \
-			X (START, start, R_SUPERVISOR, R_LASTING, P_READY, 0, 16, 2048, \
-			   "begin work, with the fds the manifest names") \
-				X (STEP, step, R_LOADER, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, \
-				   1024, "a step of the loader's ladder ended") \
-					X (LOADED, loaded, R_LOADER, R_SUPERVISOR, P_READY, 1, 16, \
-					   2048, \
-					   "the tracer's maps and links, for the supervisor's " \
-					   "custody") \
-						X (READY, ready, R_LASTING, R_SUPERVISOR, P_READY, \
-						   0, 0, 64, "the child is up and works") \
-							X (HEALTH, health, R_LASTING, \
-							   R_SUPERVISOR, P_READY | P_RUNNING, 0, \
-							   0, 64, "sign of life, once a second") \
-								X (STATS, stats, R_LASTING, \
-								   R_SUPERVISOR, P_RUNNING, 0, 0, \
-								   512, \
-								   "the child's own numbers, " \
-								   "named in stats.h") \
-									X (WALK, walk, \
-									   R_SUPERVISOR, R_LOADER, \
-									   P_RUNNING, 0, 0, 64, \
-									   "make a snapshot of " \
-									   "the live connections " \
-									   "now") \
-										X (CANDIDATE, \
-										   candidate, \
-										   R_POLLER, \
-										   R_SUPERVISOR, \
-										   P_RUNNING, 1, \
-										   1, 8192, \
-										   "fetched " \
-										   "configuration" \
-										   ", unchecked, " \
-										   "in a sealed " \
-										   "memfd") \
-											X (CHECK, \
-											   check, \
-											   R_SUPERVISOR, \
-											   R_VERIFIER, \
-											   P_READY, \
-											   1, 2, \
-											   8192, \
-											   "check" \
-											   " thes" \
-											   "e " \
-											   "texts" \
-											   ": " \
-											   "the " \
-											   "local" \
-											   " file" \
-											   ", " \
-											   "and " \
-											   "what " \
-											   "was " \
-											   "fetch" \
-											   "ed") \
-												X (CHECKED, \
-												   checked, \
-												   R_VERIFIER, \
-												   R_SUPERVISOR, \
-												   P_READY, \
-												   0, \
-												   0, \
-												   32768, \
-												   "the configuration they mean, or what is wrong with them") \
-													X (VERDICT, \
-													   verdict, \
-													   R_SUPERVISOR, \
-													   R_POLLER, \
-													   P_RUNNING, \
-													   0, \
-													   0, \
-													   1024, \
-													   "what became of a candidate") \
-														X (CLIENT, \
-														   client, \
-														   R_SUPERVISOR, \
-														   R_EXPORTER, \
-														   P_RUNNING, \
-														   1, \
-														   1, \
-														   64, \
-														   "serve this command-line client") \
-															X (FAIL, \
-															   fail, \
-															   R_CHILDREN, \
-															   R_SUPERVISOR, \
-															   P_ANY, \
-															   0, \
-															   0, \
-															   2048, \
-															   "the child cannot go on, and why; it exits next") \
-																X (BYE, \
-																   bye, \
-																   R_CHILDREN, \
-																   R_SUPERVISOR, \
-																   P_ANY, \
-																   0, \
-																   0, \
-																   64, \
-																   "the child exits as it was told to") \
-																	X (ASK, \
-																	   ask, \
-																	   R_CLI, \
-																	   R_SUPERVISOR, \
-																	   P_ANY, \
-																	   0, \
-																	   0, \
-																	   64, \
-																	   "what a command-line client wants") \
-																		X (PROCESS, \
-																		   process, \
-																		   R_SUPERVISOR, \
-																		   R_CLI, \
-																		   P_ANY, \
-																		   0, \
-																		   0, \
-																		   2048, \
-																		   "status: one process") \
-																			X (LADDER, \
-																			   step, \
-																			   R_SUPERVISOR, \
-																			   R_CLI, \
-																			   P_ANY, \
-																			   0, \
-																			   0, \
-																			   1024, \
-																			   "status: one step of the ladder") \
-																				X (SUMMARY, \
-																				   summary, \
-																				   R_SUPERVISOR, \
-																				   R_CLI, \
-																				   P_ANY, \
-																				   0, \
-																				   0, \
-																				   8192, \
-																				   "status: configuration, counters and the ledger; the last of a status") \
-																					X (RECORDS, \
-																					   records, \
-																					   R_EXPORTER, \
-																					   R_CLI, \
-																					   P_ANY, \
-																					   0, \
-																					   0, \
-																					   65536, \
-																					   "records as they came from the ring") \
-																						X (DONE, \
-																						   done, \
-																						   R_SUPERVISOR | \
-																							   R_EXPORTER, \
-																						   R_CLI, \
-																						   P_ANY, \
-																						   0, \
-																						   0, \
-																						   1024, \
-																						   "the end of an answer, or why there is none")
+	X(HELLO, hello, R_CHILDREN, R_SUPERVISOR, P_STARTING, 0, 0, 64, \
+	  "a child's first word: its role, pid and protocol version") \
+	X(CONFIG, config, R_SUPERVISOR, R_LASTING, P_READY, 0, 0, 8192, \
+	  "the checked configuration in force") \
+	X(START, start, R_SUPERVISOR, R_LASTING, P_READY, 0, 16, 2048, \
+	  "begin work, with the fds the manifest names") \
+	X(STEP, step, R_LOADER, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 1024, \
+	  "a step of the loader's ladder ended") \
+	X(LOADED, loaded, R_LOADER, R_SUPERVISOR, P_READY, 1, 16, 2048, \
+	  "the tracer's maps and links, for the supervisor's custody") \
+	X(READY, ready, R_LASTING, R_SUPERVISOR, P_READY, 0, 0, 64, "the child is up and works") \
+	X(HEALTH, health, R_LASTING, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 64, \
+	  "sign of life, once a second") \
+	X(STATS, stats, R_LASTING, R_SUPERVISOR, P_RUNNING, 0, 0, 512, \
+	  "the child's own numbers, named in stats.h") \
+	X(WALK, walk, R_SUPERVISOR, R_LOADER, P_RUNNING, 0, 0, 64, \
+	  "make a snapshot of the live connections now") \
+	X(CANDIDATE, candidate, R_POLLER, R_SUPERVISOR, P_RUNNING, 1, 1, 8192, \
+	  "fetched configuration, unchecked, in a sealed memfd") \
+	X(CHECK, check, R_SUPERVISOR, R_VERIFIER, P_READY, 1, 2, 8192, \
+	  "check these texts: the local file, and what was fetched") \
+	X(CHECKED, checked, R_VERIFIER, R_SUPERVISOR, P_READY, 0, 0, 32768, \
+	  "the configuration they mean, or what is wrong with them") \
+	X(VERDICT, verdict, R_SUPERVISOR, R_POLLER, P_RUNNING, 0, 0, 1024, \
+	  "what became of a candidate") \
+	X(CLIENT, client, R_SUPERVISOR, R_EXPORTER, P_RUNNING, 1, 1, 64, \
+	  "serve this command-line client") \
+	X(FAIL, fail, R_CHILDREN, R_SUPERVISOR, P_ANY, 0, 0, 2048, \
+	  "the child cannot go on, and why; it exits next") \
+	X(BYE, bye, R_CHILDREN, R_SUPERVISOR, P_ANY, 0, 0, 64, \
+	  "the child exits as it was told to") \
+	X(ASK, ask, R_CLI, R_SUPERVISOR, P_ANY, 0, 0, 64, "what a command-line client wants") \
+	X(PROCESS, process, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 2048, "status: one process") \
+	X(LADDER, step, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 1024, \
+	  "status: one step of the ladder") \
+	X(SUMMARY, summary, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
+	  "status: configuration, counters and the ledger; the last of a status") \
+	X(RECORDS, records, R_EXPORTER, R_CLI, P_ANY, 0, 0, 65536, \
+	  "records as they came from the ring") \
+	X(DONE, done, R_SUPERVISOR | R_EXPORTER, R_CLI, P_ANY, 0, 0, 1024, \
+	  "the end of an answer, or why there is none")
+/* clang-format on */
 
 enum msg_type {
 	MSG_NONE,

@@ -7,27 +7,32 @@
 
 #define STATS_MAX 16u
 
+/* clang-format off */
 #define STATS_LOADER(X) \
-	X (walks, "snapshot walks made") \
-		X (walks_failed, "snapshot walks that failed") \
-			X (walk_last_us, "duration of the last walk, microseconds") \
-				X (walk_longest_us, "duration of the longest walk, microseconds") \
-					X (program_missed, \
-					   "program runs the kernel skipped (recursion)")
+	X(walks, "snapshot walks made") \
+	X(walks_failed, "snapshot walks that failed") \
+	X(walk_last_us, "duration of the last walk, microseconds") \
+	X(walk_longest_us, "duration of the longest walk, microseconds") \
+	X(program_missed, "program runs the kernel skipped (recursion)")
+/* clang-format on */
 
+/* clang-format off */
 #define STATS_EXPORTER(X) \
-	X (records, "records read from the ring by this process") \
-		X (live, "live connections in the table") \
-			X (walk_live, "live connections at the last complete walk") \
-				X (ring_used, "bytes waiting in the ring") \
-					X (clients, "command-line clients being served")
+	X(records, "records read from the ring by this process") \
+	X(live, "live connections in the table") \
+	X(walk_live, "live connections at the last complete walk") \
+	X(ring_used, "bytes waiting in the ring") \
+	X(clients, "command-line clients being served")
+/* clang-format on */
 
+/* clang-format off */
 #define STATS_POLLER(X) \
-	X (polls, "looks at the source") \
-		X (candidates, "changes found and sent on") \
-			X (errors, "polls that failed") \
-				X (errors_in_row, "failures since the last success") \
-					X (next_poll_ms, "milliseconds to the next poll")
+	X(polls, "looks at the source") \
+	X(candidates, "changes found and sent on") \
+	X(errors, "polls that failed") \
+	X(errors_in_row, "failures since the last success") \
+	X(next_poll_ms, "milliseconds to the next poll")
+/* clang-format on */
 
 #define X(name, meaning) STAT_LOADER_##name,
 enum { STATS_LOADER(X) STAT_LOADER_COUNT };
