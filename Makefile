@@ -170,6 +170,7 @@ test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
 test_source_dir_SRC := poller/source_dir.c
+test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,6 @@
 #include "common/chan.h"
 #include "common/proto.h"
 
-#ifndef CLOSE_RANGE_CLOEXEC
-#define CLOSE_RANGE_CLOEXEC 4
-#endif
-
 int spawn_move_fd(int fd)
 {
 	int moved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
@@ -25,6 +22,19 @@ int spawn_move_fd(int fd)
 
 	close(fd);
 	return moved < 0 ? -err : moved;
+}
+
+/*
+ * Closes every fd above the channel but one. Two calls, where CLOSE_RANGE_CLOEXEC would need one:
+ * a kernel may have close_range without that flag (Linux 5.10).
+ */
+static int close_all_but(unsigned int keep)
+{
+	const unsigned int first = PROTO_CHILD_FD + 1;
+
+	if (keep > first && close_range(first, keep - 1, 0) < 0)
+		return -1;
+	return close_range(keep + 1, ~0u, 0);
 }
 
 /* Between fork and exec: only calls that are safe there. */
@@ -39,7 +49,7 @@ static _Noreturn void become(int program_fd, const char *name, int channel, char
 	    dup2(channel, PROTO_CHILD_FD) < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
 		_exit(SPAWN_EXEC_FAILED);
 	/* A session of its own: the terminal's interrupt is for the supervisor. */
-	if (setsid() < 0 || close_range(PROTO_CHILD_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+	if (setsid() < 0 || close_all_but((unsigned int)program_fd) < 0)
 		_exit(SPAWN_EXEC_FAILED);
 	syscall(SYS_execveat, program_fd, name, argv, env, 0);
 	dprintf(STDERR_FILENO, "conntraced: execute %s: %s\n", name, strerror(errno));

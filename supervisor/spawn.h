@@ -12,9 +12,9 @@ struct spawned {
 };
 
 /*
- * Execute the program of that name in the directory program_fd. The caller owns what is in
- * *spawned. Returns 0 or a negative errno; a program that can't be executed exits with
- * SPAWN_EXEC_FAILED.
+ * Execute the program of that name in the directory program_fd, which is close-on-exec and above
+ * PROTO_CHILD_FD. The caller owns what is in *spawned. Returns 0 or a negative errno; a program
+ * that can't be executed exits with SPAWN_EXEC_FAILED.
  */
 int spawn_child(int program_fd, const char *name, struct spawned *spawned);
 
