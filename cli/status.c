@@ -79,18 +79,17 @@ const char *status_step_result(uint32_t result)
 
 const char *status_format(uint32_t format)
 {
-	static const char *const names[FORMAT_COUNT] = {
-		[FORMAT_AUTO] = "auto", [FORMAT_JSON] = "json", [FORMAT_TABLE] = "table"};
-
-	return format < FORMAT_COUNT ? names[format] : "unknown";
+	return format < FORMAT_COUNT ? config_formats[format] : "unknown";
 }
 
 const char *status_tracer(uint32_t tracer)
 {
-	static const char *const names[TRACER_COUNT] = {
-		[TRACER_AUTO] = "auto", [TRACER_TRACEPOINT] = "tracepoint"};
+	return tracer < TRACER_COUNT ? config_tracers[tracer] : "unknown";
+}
 
-	return tracer < TRACER_COUNT ? names[tracer] : "unknown";
+const char *status_instance(uint32_t instance)
+{
+	return instance < INSTANCE_COUNT ? config_instances[instance] : "unknown";
 }
 
 uint64_t status_since_s(const struct status *status, uint64_t started_ns)

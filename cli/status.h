@@ -40,6 +40,7 @@ int status_json_print(const struct status *status);
 const char *status_step_result(uint32_t result);
 const char *status_format(uint32_t format);
 const char *status_tracer(uint32_t tracer);
+const char *status_instance(uint32_t instance);
 
 /* Seconds since a CLOCK_MONOTONIC time, 0 for time 0. */
 uint64_t status_since_s(const struct status *status, uint64_t started_ns);

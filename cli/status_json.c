@@ -132,6 +132,8 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	put_flag(json, "applied", summary->config_applied);
 	put_text(json, "verdict", summary->config_verdict);
 	put_text(json, "tracer", status_tracer(config->tracer));
+	put_text(json, "instance", status_instance(config->instance));
+	put_text(json, "btf_path", config->btf_path);
 	put_number(json, "snapshot_interval_ms", config->snapshot_interval_ms);
 	put_families(json, config->families);
 	jsonbuf_key(json, "filters");
@@ -143,6 +145,7 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	jsonbuf_close(json, ']');
 	put_flag(json, "record_open", config->record_open);
 	put_number(json, "ring_bytes", config->ring_bytes);
+	put_number(json, "conn_max", config->conn_max);
 	put_number(json, "live_max", config->live_max);
 	put_text(json, "output_path", config->output_path);
 	put_text(json, "output_format", status_format(config->output_format));

@@ -115,12 +115,15 @@ static void print_config(const struct msg_summary *summary)
 	printf("\nconfiguration %u\n", summary->config_version);
 	printf("  last verdict: %s%s%s\n", summary->config_applied ? "applied" : "refused",
 	       summary->config_verdict[0] ? ": " : "", safe(summary->config_verdict));
-	printf("  tracer %s, families%s%s, open records %s, snapshot every %u ms\n",
-	       status_tracer(config->tracer), config->families & FAMILY_IPV4 ? " 4" : "",
+	printf("  tracer %s, instance %s, families%s%s, open records %s, snapshot every %u ms\n",
+	       status_tracer(config->tracer), status_instance(config->instance),
+	       config->families & FAMILY_IPV4 ? " 4" : "",
 	       config->families & FAMILY_IPV6 ? " 6" : "", config->record_open ? "yes" : "no",
 	       config->snapshot_interval_ms);
-	printf("  ring %u bytes, at most %u live connections listed\n", config->ring_bytes,
-	       config->live_max);
+	if (config->btf_path[0])
+		printf("  btf %s\n", safe(config->btf_path));
+	printf("  ring %u bytes, at most %u connections in a tracer's table, %u listed\n",
+	       config->ring_bytes, config->conn_max, config->live_max);
 	printf("  output %s, format %s\n", safe(config->output_path),
 	       status_format(config->output_format));
 	if (config->source_dir[0])

@@ -6,6 +6,29 @@
 #include <stddef.h>
 #include <string.h>
 
+const char *const config_formats[FORMAT_COUNT + 1] = {
+	[FORMAT_AUTO] = "auto",
+	[FORMAT_JSON] = "json",
+	[FORMAT_TABLE] = "table",
+};
+
+const char *const config_tracers[TRACER_COUNT + 1] = {
+	[TRACER_AUTO] = "auto",
+	[TRACER_FENTRY] = "fentry",
+	[TRACER_KPROBE] = "kprobe",
+	[TRACER_TRACEPOINT] = "tracepoint",
+};
+
+const char *const config_instances[INSTANCE_COUNT + 1] = {
+	[INSTANCE_AUTO] = "auto",
+	[INSTANCE_HOST] = "host",
+	[INSTANCE_CONTAINER] = "container",
+	[INSTANCE_KUBERNETES] = "kubernetes",
+	[INSTANCE_ECS_EC2] = "ecs-ec2",
+	[INSTANCE_ECS_FARGATE] = "ecs-fargate",
+	[INSTANCE_EKS_FARGATE] = "eks-fargate",
+};
+
 void config_prefix_mask(uint32_t bits, uint32_t mask[4])
 {
 	for (int i = 0; i < 4; i++) {
@@ -47,6 +70,8 @@ const char *config_inconsistent(const struct config *config)
 
 	if (config->ring_bytes & (config->ring_bytes - 1))
 		return "ring size is not a power of two";
+	if (!path_ok(config->btf_path, ""))
+		return "BTF path is not absolute";
 	if (!path_ok(config->output_path, "-"))
 		return "output path is neither absolute nor '-'";
 	if (!path_ok(config->source_dir, ""))

@@ -26,6 +26,8 @@
 #define CONFIG_RING_BYTES_MAX  (64u << 20)
 #define CONFIG_LIVE_MAX_MIN    1024u
 #define CONFIG_LIVE_MAX_MAX    4194304u
+#define CONFIG_CONN_MAX_MIN    1024u
+#define CONFIG_CONN_MAX_MAX    4194304u
 
 enum config_format {
 	FORMAT_AUTO, /* a table if the output is a terminal, else JSON */
@@ -35,20 +37,41 @@ enum config_format {
 };
 
 enum config_tracer {
-	TRACER_AUTO,
+	TRACER_AUTO, /* the first that the kernel supports */
+	TRACER_FENTRY,
+	TRACER_KPROBE,
 	TRACER_TRACEPOINT,
 	TRACER_COUNT,
 };
 
+enum config_instance {
+	INSTANCE_AUTO, /* told from environment and files: loader/instance.h */
+	INSTANCE_HOST,
+	INSTANCE_CONTAINER,
+	INSTANCE_KUBERNETES,
+	INSTANCE_ECS_EC2,
+	INSTANCE_ECS_FARGATE,
+	INSTANCE_EKS_FARGATE,
+	INSTANCE_COUNT,
+};
+
+/* The words for them in a configuration, by their numbers; NULL behind the last. */
+extern const char *const config_formats[FORMAT_COUNT + 1];
+extern const char *const config_tracers[TRACER_COUNT + 1];
+extern const char *const config_instances[INSTANCE_COUNT + 1];
+
 struct config {
 	uint32_t tracer;               /* enum config_tracer */
+	uint32_t instance;             /* enum config_instance */
 	uint32_t families;             /* FAMILY_ bits, at least one */
 	uint32_t record_open;          /* 0 or 1 */
 	uint32_t snapshot_interval_ms; /* walk over the live connections */
 	uint32_t ring_bytes;           /* a power of two, multiple of the page size */
 	uint32_t live_max;             /* connections the exporter lists at most */
+	uint32_t conn_max;             /* those in the table of a tracer without socket storage */
 	uint32_t output_format;        /* enum config_format */
 	uint32_t poll_interval_ms;
+	char btf_path[CONFIG_PATH_MAX];    /* absolute; "": the kernel's own */
 	char output_path[CONFIG_PATH_MAX]; /* absolute, or "-": standard output */
 	char source_dir[CONFIG_PATH_MAX];  /* absolute; "": nothing is polled */
 	uint32_t filter_count;

@@ -62,13 +62,16 @@ FORMAT(filter, filter);
 
 static const struct msgfmt_field config_body_fields[] = {
 	UINT(config, tracer, 0, TRACER_COUNT - 1),
+	UINT(config, instance, 0, INSTANCE_COUNT - 1),
 	UINT(config, families, 1, FAMILY_IPV4 | FAMILY_IPV6),
 	FLAG(config, record_open),
 	UINT(config, snapshot_interval_ms, CONFIG_SNAPSHOT_MS_MIN, CONFIG_SNAPSHOT_MS_MAX),
 	UINT(config, ring_bytes, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX),
 	UINT(config, live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX),
+	UINT(config, conn_max, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX),
 	UINT(config, output_format, 0, FORMAT_COUNT - 1),
 	UINT(config, poll_interval_ms, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX),
+	STRING(config, btf_path),
 	STRING(config, output_path),
 	STRING(config, source_dir),
 	LIST(config, filters, filter_count, &filter),

@@ -165,11 +165,13 @@ void configure_send_check(struct supervisor *sup)
 /* Which children a change concerns. */
 static bool loader_differs(const struct config *a, const struct config *b)
 {
-	return a->tracer != b->tracer || a->families != b->families ||
+	return a->tracer != b->tracer || a->instance != b->instance || a->families != b->families ||
 	       a->record_open != b->record_open ||
 	       a->snapshot_interval_ms != b->snapshot_interval_ms ||
-	       a->ring_bytes != b->ring_bytes || a->filter_count != b->filter_count ||
-	       memcmp(a->filters, b->filters, sizeof(a->filters)) != 0;
+	       a->ring_bytes != b->ring_bytes || a->conn_max != b->conn_max ||
+	       a->filter_count != b->filter_count ||
+	       memcmp(a->filters, b->filters, sizeof(a->filters)) != 0 ||
+	       strcmp(a->btf_path, b->btf_path) != 0;
 }
 
 static bool exporter_differs(const struct config *a, const struct config *b)

@@ -14,32 +14,32 @@
 
 #define PATH_LEN_MAX     (DOCUMENT_TEXT_MAX + 32u)
 #define LIVE_ENTRY_BYTES 256u
+#define CONN_ENTRY_BYTES 128u
 
 #define LOCAL SCHEMA_LOCAL
 #define BOTH  (SCHEMA_LOCAL | SCHEMA_SOURCE)
 #define AT(m) offsetof(struct config, m)
 
-static const char *const tracers[] = {"auto", "tracepoint", NULL};
-static const char *const formats[] = {"auto", "json", "table", NULL};
 static const char *const families[] = {"ipv4", "ipv6", NULL};
 static const char *const output[] = {"-", NULL};
 static const char *const nothing[] = {NULL};
 
-_Static_assert(sizeof(tracers) / sizeof(tracers[0]) == TRACER_COUNT + 1, "schema: tracers");
-_Static_assert(sizeof(formats) / sizeof(formats[0]) == FORMAT_COUNT + 1, "schema: formats");
 _Static_assert(FAMILY_IPV4 == 1u << 0 && FAMILY_IPV6 == 1u << 1, "schema: families");
 
 /* clang-format off */
 static const struct schema_key keys[] = {
 	/* path, type, who may set it, member, default, least, most, among */
-	{"tracer", SCHEMA_CHOICE, LOCAL, AT(tracer), "auto", NULL, NULL, tracers},
+	{"tracer", SCHEMA_CHOICE, LOCAL, AT(tracer), "auto", NULL, NULL, config_tracers},
+	{"instance", SCHEMA_CHOICE, LOCAL, AT(instance), "auto", NULL, NULL, config_instances},
+	{"btf", SCHEMA_PATH, LOCAL, AT(btf_path), NULL, NULL, NULL, nothing},
 	{"families", SCHEMA_FAMILIES, BOTH, AT(families), "[ipv4, ipv6]", NULL, NULL, families},
 	{"snapshot_interval", SCHEMA_DURATION, BOTH, AT(snapshot_interval_ms),
 	 "10s", "100ms", "1h", NULL},
 	{"records.open", SCHEMA_FLAG, BOTH, AT(record_open), "false", NULL, NULL, NULL},
 	{"filters", SCHEMA_FILTERS, BOTH, AT(filters), "[]", NULL, NULL, NULL},
 	{"memory_budget", SCHEMA_BUDGET, LOCAL, 0, "16MiB", "1MiB", "1GiB", NULL},
-	{"output.format", SCHEMA_CHOICE, LOCAL, AT(output_format), "auto", NULL, NULL, formats},
+	{"output.format", SCHEMA_CHOICE, LOCAL, AT(output_format),
+	 "auto", NULL, NULL, config_formats},
 	{"output.path", SCHEMA_PATH, LOCAL, AT(output_path), "\"-\"", NULL, NULL, output},
 	{"source.dir", SCHEMA_PATH, LOCAL, AT(source_dir), NULL, NULL, NULL, nothing},
 	{"source.interval", SCHEMA_DURATION, LOCAL, AT(poll_interval_ms),
@@ -64,6 +64,7 @@ void schema_apply_budget(uint64_t budget_bytes, struct config *config)
 	while (ring < CONFIG_RING_BYTES_MAX && (uint64_t)ring * 2 <= budget_bytes / 4)
 		ring *= 2;
 	config->ring_bytes = ring;
+	config->conn_max = (uint32_t)(budget_bytes / 4 / CONN_ENTRY_BYTES);
 	config->live_max = (uint32_t)(budget_bytes / 2 / LIVE_ENTRY_BYTES);
 }
 
@@ -107,7 +108,7 @@ static const char *join(const char *const *among, char *out, size_t cap)
 static void read_choice(const struct value *v)
 {
 	int at = position(v->key->among, v->node->text);
-	char quoted[ERRORS_QUOTE_MAX], list[64];
+	char quoted[ERRORS_QUOTE_MAX], list[96];
 
 	if (at >= 0)
 		put_u32(v, (uint64_t)at);

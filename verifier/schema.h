@@ -47,7 +47,8 @@ const struct schema_key *schema_key_at(size_t index);
 
 /*
  * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and
- * at most CONFIG_RING_BYTES_MAX), live_max is half of it in entries of 256 bytes.
+ * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 128 bytes, live_max half in
+ * entries of 256 bytes.
  */
 void schema_apply_budget(uint64_t budget_bytes, struct config *config);
 

@@ -39,6 +39,7 @@ static void test_config_accepts_what_is_sound(void **state)
 	assert_null(config_inconsistent(&config));
 	snprintf(config.output_path, sizeof(config.output_path), "/var/log/records.json");
 	snprintf(config.source_dir, sizeof(config.source_dir), "/etc/conntrace/conf.d");
+	snprintf(config.btf_path, sizeof(config.btf_path), "/boot/btf");
 	assert_null(config_inconsistent(&config));
 }
 
@@ -63,6 +64,9 @@ static void test_config_refuses_relative_paths(void **state)
 	assert_non_null(config_inconsistent(&config));
 	config = sound();
 	config.output_path[0] = '\0';
+	assert_non_null(config_inconsistent(&config));
+	config = sound();
+	snprintf(config.btf_path, sizeof(config.btf_path), "vmlinux");
 	assert_non_null(config_inconsistent(&config));
 }
 
@@ -132,6 +136,32 @@ static void test_config_masks_every_prefix_length(void **state)
 	}
 }
 
+/* Every number has its word, and no word is there twice. */
+static void test_config_names_every_choice(void **state)
+{
+	static const struct {
+		const char *const *words;
+		size_t count;
+	} lists[] = {
+		{config_formats, FORMAT_COUNT},
+		{config_tracers, TRACER_COUNT},
+		{config_instances, INSTANCE_COUNT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		const char *const *words = lists[i].words;
+
+		assert_string_equal(words[0], "auto");
+		assert_null(words[lists[i].count]);
+		for (size_t a = 0; a < lists[i].count; a++) {
+			assert_non_null(words[a]);
+			for (size_t b = 0; b < a; b++)
+				assert_string_not_equal(words[a], words[b]);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +171,7 @@ int main(void)
 		cmocka_unit_test(test_config_refuses_more_filters_than_there_is_room),
 		cmocka_unit_test(test_config_refuses_inconsistent_filters),
 		cmocka_unit_test(test_config_masks_every_prefix_length),
+		cmocka_unit_test(test_config_names_every_choice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,13 +66,16 @@ static void filter(struct filter *f)
 static void config_body(struct config *c)
 {
 	c->tracer = within(0, TRACER_COUNT - 1);
+	c->instance = within(0, INSTANCE_COUNT - 1);
 	c->families = within(1, 3);
 	c->record_open = within(0, 1);
 	c->snapshot_interval_ms = within(CONFIG_SNAPSHOT_MS_MIN, CONFIG_SNAPSHOT_MS_MAX);
 	c->ring_bytes = within(CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX);
 	c->live_max = within(CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX);
+	c->conn_max = within(CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX);
 	c->output_format = within(0, FORMAT_COUNT - 1);
 	c->poll_interval_ms = within(CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX);
+	TEXT(c->btf_path);
 	TEXT(c->output_path);
 	TEXT(c->source_dir);
 	c->filter_count = within(0, FILTERS_MAX);
@@ -312,6 +315,7 @@ static void test_msg_fits_its_frame_at_its_largest(void **state)
 	memset(&sent, 0, sizeof(sent));
 	seed = 7;
 	config_body(&sent.checked.config);
+	memset(sent.checked.config.btf_path, 'p', CONFIG_PATH_MAX - 1);
 	memset(sent.checked.config.output_path, 'p', CONFIG_PATH_MAX - 1);
 	memset(sent.checked.config.source_dir, 'p', CONFIG_PATH_MAX - 1);
 	sent.checked.config.filter_count = FILTERS_MAX;
@@ -496,20 +500,22 @@ static const struct range {
 	{MSG_HELLO, {4}, PROTO_VERSION, PROTO_VERSION},
 	{MSG_CONFIG, {2}, 0, UINT32_MAX},
 	{MSG_CONFIG, {3, 1}, 0, TRACER_COUNT - 1},
-	{MSG_CONFIG, {3, 2}, 1, 3},
-	{MSG_CONFIG, {3, 3}, 0, 1},
-	{MSG_CONFIG, {3, 4}, CONFIG_SNAPSHOT_MS_MIN, CONFIG_SNAPSHOT_MS_MAX},
-	{MSG_CONFIG, {3, 5}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
-	{MSG_CONFIG, {3, 6}, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX},
-	{MSG_CONFIG, {3, 7}, 0, FORMAT_COUNT - 1},
-	{MSG_CONFIG, {3, 8}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
-	{MSG_CONFIG, {3, 11, 1, 1}, 0, 1},
-	{MSG_CONFIG, {3, 11, 1, 2}, 0, 6},
-	{MSG_CONFIG, {3, 11, 1, 3}, 0, 128},
-	{MSG_CONFIG, {3, 11, 1, 4}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 11, 1, 5}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 11, 1, 6, 4}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 11, 1, 7, 1}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 2}, 0, INSTANCE_COUNT - 1},
+	{MSG_CONFIG, {3, 3}, 1, 3},
+	{MSG_CONFIG, {3, 4}, 0, 1},
+	{MSG_CONFIG, {3, 5}, CONFIG_SNAPSHOT_MS_MIN, CONFIG_SNAPSHOT_MS_MAX},
+	{MSG_CONFIG, {3, 6}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
+	{MSG_CONFIG, {3, 7}, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX},
+	{MSG_CONFIG, {3, 8}, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX},
+	{MSG_CONFIG, {3, 9}, 0, FORMAT_COUNT - 1},
+	{MSG_CONFIG, {3, 10}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
+	{MSG_CONFIG, {3, 14, 1, 1}, 0, 1},
+	{MSG_CONFIG, {3, 14, 1, 2}, 0, 6},
+	{MSG_CONFIG, {3, 14, 1, 3}, 0, 128},
+	{MSG_CONFIG, {3, 14, 1, 4}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 14, 1, 5}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 14, 1, 6, 4}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 14, 1, 7, 1}, 0, UINT32_MAX},
 	{MSG_START, {2, 2, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
 	{MSG_LOADED, {2}, 0, 1},

@@ -59,10 +59,13 @@ static void test_schema_says_nothing_means_defaults(void **state)
 		struct config config = valid(empty[i]);
 
 		assert_int_equal(config.tracer, TRACER_AUTO);
+		assert_int_equal(config.instance, INSTANCE_AUTO);
+		assert_string_equal(config.btf_path, "");
 		assert_int_equal(config.families, FAMILY_IPV4 | FAMILY_IPV6);
 		assert_int_equal(config.record_open, 0);
 		assert_int_equal(config.snapshot_interval_ms, 10000);
 		assert_int_equal(config.ring_bytes, 4u << 20);
+		assert_int_equal(config.conn_max, 32768);
 		assert_int_equal(config.live_max, 32768);
 		assert_int_equal(config.output_format, FORMAT_AUTO);
 		assert_int_equal(config.poll_interval_ms, 60000);
@@ -75,6 +78,8 @@ static void test_schema_says_nothing_means_defaults(void **state)
 static void test_schema_reads_every_key(void **state)
 {
 	struct config config = valid("tracer: tracepoint\n"
+				     "instance: eks-fargate\n"
+				     "btf: /boot/btf\n"
 				     "families: [ipv6]\n"
 				     "snapshot_interval: 250ms\n"
 				     "records:\n  open: true\n"
@@ -84,10 +89,13 @@ static void test_schema_reads_every_key(void **state)
 
 	(void)state;
 	assert_int_equal(config.tracer, TRACER_TRACEPOINT);
+	assert_int_equal(config.instance, INSTANCE_EKS_FARGATE);
+	assert_string_equal(config.btf_path, "/boot/btf");
 	assert_int_equal(config.families, FAMILY_IPV6);
 	assert_int_equal(config.snapshot_interval_ms, 250);
 	assert_int_equal(config.record_open, 1);
 	assert_int_equal(config.ring_bytes, 16u << 20);
+	assert_int_equal(config.conn_max, 131072);
 	assert_int_equal(config.live_max, 131072);
 	assert_int_equal(config.output_format, FORMAT_JSON);
 	assert_string_equal(config.output_path, "/var/log/records.json");
@@ -130,12 +138,12 @@ static void test_schema_reads_filters(void **state)
 static void test_schema_derives_sizes_from_the_budget(void **state)
 {
 	static const struct {
-		uint64_t budget, ring, live;
+		uint64_t budget, ring, conn, live;
 	} rows[] = {
-		{1u << 20, 256u << 10, 2048},    {5u << 20, 1u << 20, 10240},
-		{16u << 20, 4u << 20, 32768},    {31u << 20, 4u << 20, 63488},
-		{256u << 20, 64u << 20, 524288}, {512u << 20, 64u << 20, 1048576},
-		{1u << 30, 64u << 20, 2097152},
+		{1u << 20, 256u << 10, 2048, 2048},      {5u << 20, 1u << 20, 10240, 10240},
+		{16u << 20, 4u << 20, 32768, 32768},     {31u << 20, 4u << 20, 63488, 63488},
+		{256u << 20, 64u << 20, 524288, 524288}, {512u << 20, 64u << 20, 1048576, 1048576},
+		{1u << 30, 64u << 20, 2097152, 2097152},
 	};
 
 	(void)state;
@@ -144,7 +152,9 @@ static void test_schema_derives_sizes_from_the_budget(void **state)
 
 		schema_apply_budget(rows[i].budget, &config);
 		assert_int_equal(config.ring_bytes, rows[i].ring);
+		assert_int_equal(config.conn_max, rows[i].conn);
 		assert_int_equal(config.live_max, rows[i].live);
+		assert_in_range(config.conn_max, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX);
 		assert_in_range(config.live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX);
 	}
 }
@@ -174,7 +184,14 @@ static const struct refusal {
 	{"memory_budget: 1GB", 1, "is not a size (a number with KiB, MiB or GiB"},
 	{"memory_budget: 1023KiB", 1, "is out of range"},
 	{"memory_budget: 1025MiB", 1, "is out of range"},
-	{"tracer: kprobe", 1, "tracer: \"kprobe\" is not one of: auto, tracepoint"},
+	{"tracer: uprobe", 1, "tracer: \"uprobe\" is not one of: auto, fentry, kprobe, tracepoint"},
+	{"instance: fargate", 1,
+	 "instance: \"fargate\" is not one of: auto, host, container, kubernetes, ecs-ec2, "
+	 "ecs-fargate, eks-fargate"},
+	{"instance: [host]", 1, "instance: is not a word"},
+	{"btf: vmlinux", 1, "btf: \"vmlinux\" is not an absolute path"},
+	{"btf: ''", 1, "btf: \"\" is not an absolute path"},
+	{"btf: {path: /boot/btf}", 1, "btf: is not a path"},
 	{"output: {format: xml}", 1, "is not one of: auto, json, table"},
 	{"output: {path: records.json}", 1, "is not an absolute path or \"-\""},
 	{"output: {path: ''}", 1, "is not an absolute path"},
@@ -348,7 +365,8 @@ static void test_schema_keeps_local_keys_from_the_source(void **state)
 	static const char *const texts[] = {
 		"tracer: auto",         "memory_budget: 16MiB",     "output: {format: json}",
 		"output: {path: /tmp}", "source: {dir: /tmp}",      "source: {interval: 1s}",
-		"output:\n  path:\n",   "source: {interval: fast}",
+		"output:\n  path:\n",   "source: {interval: fast}", "instance: host",
+		"btf: /boot/btf",
 	};
 	const struct schema_text local = text_of("conntrace.yaml", "");
 
