@@ -86,6 +86,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/attach.c \
 	loader/btf.c \
 	loader/handover.c \
+	loader/instance.c \
 	loader/main.c \
 	loader/object.c \
 	loader/sandbox.c \
@@ -157,6 +158,7 @@ test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
 test_dispatch_SRC := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
 test_dispatch_LIB := -lmsgpackc
+test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
