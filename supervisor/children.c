@@ -14,6 +14,7 @@
 
 #include "common/chan.h"
 #include "common/child.h"
+#include "common/instance_env.h"
 #include "common/log.h"
 #include "supervisor/configure.h"
 #include "supervisor/custody.h"
@@ -24,14 +25,24 @@
 static const struct life_times loader_times = {5000, 60000, CHILD_SILENCE_MS, 5000};
 static const struct life_times other_times = {5000, 10000, CHILD_SILENCE_MS, 5000};
 
+/* The loader tells from these what kind of instance this is. */
+static const char *const loader_variables[] = {
+#define X(name) #name,
+	INSTANCE_VARIABLES(X)
+#undef X
+		NULL,
+};
+_Static_assert(INSTANCE_ENV_COUNT <= SPAWN_VARIABLES_MAX, "children: the loader's environment");
+
 static const struct {
 	const char *program; /* NULL = not a child */
 	const struct life_times *times;
+	const char *const *variables; /* of our environment that it gets */
 } kinds[ROLE_COUNT] = {
-	[ROLE_LOADER] = {"conntrace-loader", &loader_times},
-	[ROLE_EXPORTER] = {"conntrace-exporter", &other_times},
-	[ROLE_POLLER] = {"conntrace-poller", &other_times},
-	[ROLE_VERIFIER] = {"conntrace-verifier", &other_times},
+	[ROLE_LOADER] = {"conntrace-loader", &loader_times, loader_variables},
+	[ROLE_EXPORTER] = {"conntrace-exporter", &other_times, NULL},
+	[ROLE_POLLER] = {"conntrace-poller", &other_times, NULL},
+	[ROLE_VERIFIER] = {"conntrace-verifier", &other_times, NULL},
 };
 
 /* Messages taken from a dead child's channel before it is closed: its last words. */
@@ -194,7 +205,8 @@ static void do_spawn(struct proc *proc)
 	proc->exit_code = 0;
 	proc->started_ns = loop_now_ns();
 	memset(&proc->stats, 0, sizeof(proc->stats));
-	err = spawn_child(proc->sup->program_fd, kinds[proc->role].program, &spawned);
+	err = spawn_child(proc->sup->program_fd, kinds[proc->role].program,
+			  kinds[proc->role].variables, &spawned);
 	if (err) {
 		snprintf(proc->last, sizeof(proc->last), "can't start: %s", strerror(-err));
 		log_error("%s: %s", proto_role_name(proc->role), proc->last);

@@ -15,6 +15,15 @@
 #include "common/chan.h"
 #include "common/proto.h"
 
+/* NAME=VALUE of the longest name we pass. */
+#define VARIABLE_BYTES 80
+
+struct environment {
+	uint32_t count;
+	char texts[SPAWN_VARIABLES_MAX + 1][VARIABLE_BYTES];
+	char *list[SPAWN_VARIABLES_MAX + 2]; /* ends with NULL */
+};
+
 int spawn_move_fd(int fd)
 {
 	int moved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
@@ -22,6 +31,19 @@ int spawn_move_fd(int fd)
 
 	close(fd);
 	return moved < 0 ? -err : moved;
+}
+
+static void pass_variable(struct environment *env, const char *name)
+{
+	const char *value = getenv(name);
+	char *text;
+
+	if (!value || env->count > SPAWN_VARIABLES_MAX)
+		return;
+	text = env->texts[env->count];
+	if (snprintf(text, VARIABLE_BYTES, "%s=%.*s", name, SPAWN_VALUE_MAX, value) <
+	    VARIABLE_BYTES)
+		env->list[env->count++] = text;
 }
 
 /*
@@ -56,17 +78,16 @@ static _Noreturn void become(int program_fd, const char *name, int channel, char
 	_exit(SPAWN_EXEC_FAILED);
 }
 
-int spawn_child(int program_fd, const char *name, struct spawned *spawned)
+int spawn_child(int program_fd, const char *name, const char *const *variables,
+		struct spawned *spawned)
 {
-	static char journal[64];
-	const char *stream = getenv("JOURNAL_STREAM");
-	char *env[] = {NULL, NULL};
+	struct environment env = {0};
 	int pair[2], theirs, err;
 	pid_t pid;
 
-	if (stream &&
-	    snprintf(journal, sizeof(journal), "JOURNAL_STREAM=%s", stream) < (int)sizeof(journal))
-		env[0] = journal;
+	pass_variable(&env, "JOURNAL_STREAM");
+	for (; variables && *variables; variables++)
+		pass_variable(&env, *variables);
 	err = chan_pair(pair);
 	if (err)
 		return err;
@@ -77,7 +98,7 @@ int spawn_child(int program_fd, const char *name, struct spawned *spawned)
 	}
 	pid = fork();
 	if (pid == 0)
-		become(program_fd, name, theirs, env);
+		become(program_fd, name, theirs, env.list);
 	err = pid < 0 ? -errno : 0;
 	close(theirs);
 	if (err) {

@@ -12,11 +12,21 @@ struct spawned {
 };
 
 /*
- * Execute the program of that name in the directory program_fd, which is close-on-exec and above
- * PROTO_CHILD_FD. The caller owns what is in *spawned. Returns 0 or a negative errno; a program
- * that can't be executed exits with SPAWN_EXEC_FAILED.
+ * A child's environment: JOURNAL_STREAM, and at most so many variables that it is said to need. A
+ * value is cut to so many bytes: room for words and numbers, not for the secret in an address of
+ * credentials.
  */
-int spawn_child(int program_fd, const char *name, struct spawned *spawned);
+#define SPAWN_VARIABLES_MAX 15u
+#define SPAWN_VALUE_MAX     31
+
+/*
+ * Execute the program of that name in the directory program_fd, which is close-on-exec and above
+ * PROTO_CHILD_FD. variables: what it gets of our own environment, names with NULL behind the last;
+ * or NULL. The caller owns what is in *spawned. Returns 0 or a negative errno; a program that can't
+ * be executed exits with SPAWN_EXEC_FAILED.
+ */
+int spawn_child(int program_fd, const char *name, const char *const *variables,
+		struct spawned *spawned);
 
 /* The exit status of a child that couldn't execute its program. */
 #define SPAWN_EXEC_FAILED 127

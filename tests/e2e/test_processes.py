@@ -53,8 +53,33 @@ def test_children_have_only_their_channel_and_what_they_were_given():
                 target = os.readlink(f"/proc/{pid}/fd/{fd}")
                 check(int(fd) == 2 or target.startswith(allowed) or target.startswith(tracer.dir)
                       or target.endswith("/share"), f"{name}: fd {fd} is {target}")
-            for line in open(f"/proc/{pid}/environ", "rb").read().split(b"\0"):
-                check(line == b"" or line.startswith(b"JOURNAL_STREAM="), f"{name}: {line!r}")
+
+
+def environment(pid):
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        return dict(line.split(b"=", 1) for line in file.read().split(b"\0") if line)
+
+
+def test_children_get_of_the_environment_only_what_the_loader_needs():
+    token = "/v2/credentials/0123456789abcdef0123456789abcdef"
+    os.environ.update(KUBERNETES_SERVICE_HOST="10.96.0.1", CONNTRACE_SECRET="1",
+                      AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=token)
+    try:
+        with Tracer(source=True) as tracer:
+            wait_for("all run", lambda: all(tracer.running(c) for c in CHILDREN))
+            got = {name: environment(tracer.process(name)["pid"]) for name in CHILDREN}
+    finally:
+        for name in ("KUBERNETES_SERVICE_HOST", "CONNTRACE_SECRET",
+                     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+            del os.environ[name]
+    for name in CHILDREN:
+        got[name].pop(b"JOURNAL_STREAM", None)
+    equal(got["exporter"], {}, "the exporter's environment")
+    equal(got["poller"], {}, "the poller's environment")
+    check(b"CONNTRACE_SECRET" not in got["loader"], got["loader"])
+    equal(got["loader"][b"KUBERNETES_SERVICE_HOST"], b"10.96.0.1", "a variable of the instance")
+    equal(got["loader"][b"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"], token[:31].encode(),
+          "an address of credentials, cut")
 
 
 def kill_under_traffic(name):
@@ -143,6 +168,7 @@ if __name__ == "__main__":
     main([test_nobody_is_root_and_nobody_has_a_capability,
           test_the_loader_had_its_two_capabilities_and_says_what_is_left,
           test_children_have_only_their_channel_and_what_they_were_given,
+          test_children_get_of_the_environment_only_what_the_loader_needs,
           test_kill_9_of_the_loader_loses_no_record,
           test_kill_9_of_the_exporter_loses_no_record,
           test_kill_9_of_the_poller_loses_no_record,

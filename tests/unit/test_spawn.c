@@ -32,7 +32,8 @@
 /* --- the child --- */
 
 struct finding {
-	uint8_t open[FDS_MAX]; /* which fds are */
+	uint8_t open[FDS_MAX];  /* which fds are */
+	char environment[2048]; /* a line for each variable */
 };
 
 static struct finding found;
@@ -50,6 +51,11 @@ static int be_child(void)
 {
 	for (int fd = 0; fd < FDS_MAX; fd++)
 		found.open[fd] = fcntl(fd, F_GETFD) >= 0;
+	for (char **line = environ; *line; line++) {
+		size_t at = strlen(found.environment);
+
+		snprintf(found.environment + at, sizeof(found.environment) - at, "%s\n", *line);
+	}
 	return chan_send(PROTO_CHILD_FD, (const uint8_t *)&found, sizeof(found), NULL, 0,
 			 WAIT_MS) == 0
 		       ? 0
@@ -95,7 +101,7 @@ static int exit_status(const struct spawned *spawned)
 	return WEXITSTATUS(status);
 }
 
-static void spawn(void)
+static void spawn(const char *const *variables)
 {
 	struct pollfd told = {.events = POLLIN};
 	struct spawned spawned;
@@ -103,7 +109,7 @@ static void spawn(void)
 	int none[PROTO_FDS_MAX];
 
 	memset(&found, 0, sizeof(found));
-	assert_int_equal(spawn_child(program_fd, ME, &spawned), 0);
+	assert_int_equal(spawn_child(program_fd, ME, variables, &spawned), 0);
 	told.fd = spawned.channel;
 	assert_int_equal(poll(&told, 1, WAIT_MS), 1);
 	assert_int_equal(chan_recv(spawned.channel, (uint8_t *)&found, sizeof(found), none, &fds),
@@ -127,10 +133,61 @@ static void test_spawn_leaves_nothing_open_but_the_channel(void **state)
 	assert_in_range(below, PROTO_CHILD_FD, program_fd - 1);
 	above = fcntl(below, F_DUPFD, program_fd + 1);
 	assert_true(above > program_fd);
-	spawn();
+	spawn(NULL);
 	close(below);
 	close(above);
 	only_the_channel_is_open();
+}
+
+static void test_spawn_passes_only_the_variables_it_is_told_to(void **state)
+{
+	static const char *const names[] = {"SPAWN_SET", "SPAWN_EMPTY", "SPAWN_UNSET", NULL};
+
+	(void)state;
+	setenv("SPAWN_SET", "as it is\n", 1);
+	setenv("SPAWN_EMPTY", "", 1);
+	setenv("SPAWN_OTHER", "1", 1);
+	setenv("LD_DEBUG_OUTPUT", "/nonexistent", 1);
+	unsetenv("SPAWN_UNSET");
+	unsetenv("JOURNAL_STREAM");
+	spawn(NULL);
+	assert_string_equal(found.environment, "");
+	spawn(names);
+	assert_string_equal(found.environment, "SPAWN_SET=as it is\n\nSPAWN_EMPTY=\n");
+	setenv("JOURNAL_STREAM", "8:2", 1);
+	spawn(NULL);
+	assert_string_equal(found.environment, "JOURNAL_STREAM=8:2\n");
+	unsetenv("JOURNAL_STREAM");
+}
+
+static void test_spawn_bounds_what_it_passes(void **state)
+{
+	const char *many[SPAWN_VARIABLES_MAX + 8];
+	char value[5000], name[100];
+
+	(void)state;
+	memset(value, 'v', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	setenv("SPAWN_LONG", value, 1);
+	spawn((const char *const[]){"SPAWN_LONG", NULL});
+	assert_int_equal(strlen(found.environment),
+			 strlen("SPAWN_LONG=") + SPAWN_VALUE_MAX + strlen("\n"));
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++)
+		many[i] = "SPAWN_LONG";
+	many[sizeof(many) / sizeof(many[0]) - 1] = NULL;
+	setenv("JOURNAL_STREAM", "8:2", 1);
+	spawn(many);
+	unsetenv("JOURNAL_STREAM");
+	assert_int_equal(strlen(found.environment),
+			 strlen("JOURNAL_STREAM=8:2\n") +
+				 SPAWN_VARIABLES_MAX *
+					 (strlen("SPAWN_LONG=") + SPAWN_VALUE_MAX + strlen("\n")));
+	memset(name, 'N', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	setenv(name, "1", 1);
+	spawn((const char *const[]){name, NULL});
+	assert_string_equal(found.environment, "");
+	unsetenv(name);
 }
 
 static void test_spawn_says_that_there_is_no_such_program(void **state)
@@ -140,7 +197,7 @@ static void test_spawn_says_that_there_is_no_such_program(void **state)
 
 	(void)state;
 	assert_int_equal(dup2(null, STDERR_FILENO), STDERR_FILENO);
-	assert_int_equal(spawn_child(program_fd, "no-such-program", &spawned), 0);
+	assert_int_equal(spawn_child(program_fd, "no-such-program", NULL, &spawned), 0);
 	assert_int_equal(exit_status(&spawned), SPAWN_EXEC_FAILED);
 	dup2(log, STDERR_FILENO);
 	close(null);
@@ -165,7 +222,7 @@ static void test_spawn_needs_no_flag_of_close_range(void **state)
 	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
 	assert_int_equal(close_range(1000, 1000, 4), -1);
 	assert_int_equal(errno, EINVAL);
-	spawn();
+	spawn(NULL);
 	only_the_channel_is_open();
 }
 
@@ -173,6 +230,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spawn_leaves_nothing_open_but_the_channel),
+		cmocka_unit_test(test_spawn_passes_only_the_variables_it_is_told_to),
+		cmocka_unit_test(test_spawn_bounds_what_it_passes),
 		cmocka_unit_test(test_spawn_says_that_there_is_no_such_program),
 		cmocka_unit_test(test_spawn_needs_no_flag_of_close_range),
 	};
