@@ -85,10 +85,14 @@ conntraced_LIB := -lmsgpackc -lcap
 conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/attach.c \
 	loader/btf.c \
+	loader/features.c \
 	loader/handover.c \
 	loader/instance.c \
+	loader/ladder.c \
 	loader/main.c \
+	loader/manager.c \
 	loader/object.c \
+	loader/plan.c \
 	loader/sandbox.c \
 	loader/settings.c \
 	loader/tracer.c \
@@ -147,7 +151,7 @@ conntrace_LIB := -lmsgpackc -lcap
 
 PROGRAMS := conntraced conntrace conntrace-loader conntrace-exporter conntrace-poller \
             conntrace-verifier
-BPF_OBJECTS := tracer-tracepoint
+BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 
 # --- what each test links ------------------------------------------------------------------------
 
@@ -252,12 +256,15 @@ endif
 endif
 $(O)/flags:
 
+# Registers have other names on each; only the kprobe tracer looks at them.
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
+
 # No header of the build machine's kernel: bpf/kernel.h names what is used, CO-RE finds it.
 $(O)/share/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D) $(O)/obj/bpf
 	@rm -f $@
 	$(call say,BPF,$<)
-	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -Wall -Wextra -Werror -MMD -MP \
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -MMD -MP \
 		-MF $(O)/obj/bpf/$*.d -MT $@ -c -o $@ $<
 	$(Q)$(STRIP) -g $@
 

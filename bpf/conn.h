@@ -3,10 +3,13 @@
 #ifndef CONNTRACE_CONN_H
 #define CONNTRACE_CONN_H
 
-#include "maps.h"
+#include "run.h"
 
 #define RING_RECORD_BYTES (sizeof(struct event) + 8) /* with BPF_RINGBUF_HDR_SZ */
 #define RING_WAKEUP_STEP  8192
+
+#define COOKIE_OWN       (1ull << 63)
+#define COOKIE_CPU_SHIFT 48
 
 /* Addresses and ports as in struct event. */
 struct tuple {
@@ -18,91 +21,124 @@ struct tuple {
 	__u8 pad[3];
 };
 
-/* What is to be written about a connection, apart from the socket itself. */
-struct report {
-	__u64 now_ns;
-	__u32 sequence; /* as event.cpu without the CPU: 0, EVENT_CPU_LATE or EVENT_CPU_WALK */
-	__u8 type;      /* enum event_type */
-	__u8 state;
-	__u8 flags; /* event.flags */
-	__u8 pad;
-};
-
 static __always_inline bool conn_is_open(const struct conn *conn)
 {
 	return conn && conn->flags & CONN_OPENED;
 }
 
+static __always_inline bool tenants_only(void)
+{
+	return constants.pidns_ino != 0;
+}
+
+/* Whether the current process is in the tracer's own pid namespace, not in one below or beside. */
+static __always_inline bool current_is_tenant(void)
+{
+	struct bpf_pidns_info info;
+	long err;
+
+	if (!tenants_only())
+		return true;
+	err = bpf_get_ns_current_pid_tgid(constants.pidns_dev, constants.pidns_ino, &info,
+					  sizeof(info));
+	if (err)
+		telemetry_note(TELEMETRY_helper_pidns, err);
+	return err == 0;
+}
+
 /* The current process becomes the owner. Only for hooks that run in process context. */
-static __always_inline void conn_own(struct conn *conn, const struct task_struct *task, __u8 owner)
+static __always_inline void conn_own(struct conn *conn, __u8 owner)
 {
-	const __u64 *comm = (const __u64 *)&task->comm;
-
 	conn->owner = owner;
-	conn->pid = (__u32)task->tgid;
-	conn->uid = task->cred->uid.val;
-	conn->comm[0] = comm[0];
-	conn->comm[1] = comm[1];
+	conn->pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
+	conn->uid = (__u32)bpf_get_current_uid_gid();
+	conn->tenant = current_is_tenant();
+	bpf_get_current_comm(&conn->comm, sizeof(conn->comm));
 }
 
-static __always_inline bool address_is_v4_mapped(const struct in6_addr *addr)
+static __always_inline bool current_is_kernel_thread(void)
 {
-	return addr->in6_u.u6_addr32[0] == 0 && addr->in6_u.u6_addr32[1] == 0 &&
-	       addr->in6_u.u6_addr32[2] == bpf_htonl(0xffff);
+	struct task_struct *task;
+	int failed = 0;
+
+	if (TYPED_POINTERS &&
+	    bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return bpf_get_current_task_btf()->flags & PF_KTHREAD;
+	if (!constants.helper_read)
+		return false;
+	task = (struct task_struct *)bpf_get_current_task();
+	return READ(false, failed, task, flags) & PF_KTHREAD;
 }
 
-static __always_inline void tuple_read(struct tuple *tuple, const struct sock *sk,
-				       const struct tcp_sock *tp)
+static __always_inline void address_read(bool typed, int *failed, __u32 *words,
+					 struct in6_addr *addr)
 {
-	const struct in6_addr *daddr = &sk->__sk_common.skc_v6_daddr;
-	const struct in6_addr *saddr = &sk->__sk_common.skc_v6_rcv_saddr;
-
-	/* At the change to CLOSE skc_num is 0 already, inet_sport is not. */
-	tuple->sport = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
-	tuple->dport = bpf_ntohs(sk->__sk_common.skc_dport);
-	tuple->pad[0] = tuple->pad[1] = tuple->pad[2] = 0;
-	if (sk->__sk_common.skc_family == AF_INET6 && !address_is_v4_mapped(daddr)) {
-		tuple->family = 6;
 #pragma unroll
-		for (int i = 0; i < 4; i++) {
-			tuple->saddr[i] = saddr->in6_u.u6_addr32[i];
-			tuple->daddr[i] = daddr->in6_u.u6_addr32[i];
+	for (int i = 0; i < 4; i++)
+		words[i] = READ(typed, *failed, addr, in6_u.u6_addr32[i]);
+}
+
+static __always_inline bool address_is_v4_mapped(const __u32 *words)
+{
+	return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline void tuple_read(bool typed, int *failed, struct tuple *tuple,
+				       struct sock *sk, struct tcp_sock *tp)
+{
+	__u16 family = READ(typed, *failed, sk, __sk_common.skc_family);
+	/* At the change to CLOSE skc_num is 0 already, inet_sport is not. */
+	__be16 sport = READ(typed, *failed, tp, inet_conn.icsk_inet.inet_sport);
+	__be16 dport = READ(typed, *failed, sk, __sk_common.skc_dport);
+
+	tuple->sport = bpf_ntohs(sport);
+	tuple->dport = bpf_ntohs(dport);
+	tuple->pad[0] = tuple->pad[1] = tuple->pad[2] = 0;
+	if (family == AF_INET6) {
+		address_read(typed, failed, tuple->daddr, &sk->__sk_common.skc_v6_daddr);
+		if (!address_is_v4_mapped(tuple->daddr)) {
+			tuple->family = 6;
+			address_read(typed, failed, tuple->saddr,
+				     &sk->__sk_common.skc_v6_rcv_saddr);
+			return;
 		}
-		return;
 	}
 	tuple->family = 4;
-	tuple->saddr[0] = sk->__sk_common.skc_rcv_saddr;
-	tuple->daddr[0] = sk->__sk_common.skc_daddr;
 #pragma unroll
 	for (int i = 1; i < 4; i++)
 		tuple->saddr[i] = tuple->daddr[i] = 0;
+	tuple->saddr[0] = READ(typed, *failed, sk, __sk_common.skc_rcv_saddr);
+	tuple->daddr[0] = READ(typed, *failed, sk, __sk_common.skc_daddr);
 }
 
-static __always_inline bool address_in(const __u32 *addr, const struct filter *filter)
+/* 0 if the address is in the filter's network. */
+static __always_inline __u32 address_differs(const __u32 *addr, const struct filter *filter)
 {
 	__u32 differ = 0;
 
 #pragma unroll
 	for (int i = 0; i < 4; i++)
 		differ |= (addr[i] & filter->mask[i]) ^ filter->addr[i];
-	return differ == 0;
+	return differ;
 }
 
-static __always_inline bool port_in(__u16 port, const struct filter *filter)
+/* Negative if the port is outside of the filter's range. */
+static __always_inline int port_differs(__u16 port, const struct filter *filter)
 {
-	return port >= filter->port_low && port <= filter->port_high;
+	return ((int)port - filter->port_low) | ((int)filter->port_high - port);
 }
 
+/* With as few branches as can be: the verifier follows each of them, for each of the filters. */
 static __always_inline bool filter_matches(const struct filter *filter, const struct tuple *tuple)
 {
-	if (filter->family &&
-	    (filter->family != tuple->family ||
-	     (!address_in(tuple->saddr, filter) && !address_in(tuple->daddr, filter))))
+	__u64 both_differ = (__u64)address_differs(tuple->saddr, filter) *
+			    address_differs(tuple->daddr, filter);
+
+	both_differ |= filter->family ^ tuple->family;
+	if (filter->family && both_differ)
 		return false;
-	if ((filter->port_low || filter->port_high) && !port_in(tuple->sport, filter) &&
-	    !port_in(tuple->dport, filter))
-		return false;
-	return true;
+	return !(filter->port_low | filter->port_high) ||
+	       (port_differs(tuple->sport, filter) & port_differs(tuple->dport, filter)) >= 0;
 }
 
 /* Whether the settings ask for records of this connection. */
@@ -123,30 +159,63 @@ static __noinline bool tuple_is_wanted(const struct tuple *tuple)
 	return true;
 }
 
-static __always_inline __u64 cookie_read(const struct sock *sk)
+/* A number that no other connection has, where the kernel's is not to be had. */
+static __always_inline __u64 cookie_make(void)
 {
-	__u64 cookie = (__u64)sk->__sk_common.skc_cookie.counter;
+	__u32 zero = 0;
+	__u64 *next = bpf_map_lookup_elem(&cookies, &zero);
+	__u64 cpu = bpf_get_smp_processor_id();
 
-	return cookie ? cookie : bpf_get_socket_cookie((void *)sk);
+	return next ? COOKIE_OWN | cpu << COOKIE_CPU_SHIFT | (*next)++ : COOKIE_OWN;
 }
 
-static __always_inline __u64 cgroup_read(const struct sock *sk)
+static __always_inline __u64 cookie_of(bool typed, struct sock *sk, const struct conn *conn)
 {
-	/* Until 5.14 a tagged pointer in an integer: no cgroup then. */
-	if (!bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+	if (typed && constants.socket_cookie)
+		return bpf_get_socket_cookie((void *)sk);
+	return conn->cookie ? conn->cookie : cookie_make();
+}
+
+static __always_inline __u64 cgroup_id_read(bool typed, int *failed, struct cgroup *cgroup)
+{
+	struct kernfs_node *kn;
+
+	if (!cgroup)
 		return 0;
-	return sk->sk_cgrp_data.cgroup->kn->id;
+	kn = READ(typed, *failed, cgroup, kn);
+	return kn ? READ(typed, *failed, kn, id) : 0;
+}
+
+static __always_inline __u64 cgroup_read(bool typed, int *failed, struct sock *sk)
+{
+	struct sock_cgroup_data___tagged *tagged = (void *)&sk->sk_cgrp_data;
+	__u64 value;
+
+	if (bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+		return cgroup_id_read(typed, failed, READ(typed, *failed, sk, sk_cgrp_data.cgroup));
+	if (!constants.helper_read)
+		return 0;
+	value = READ(false, *failed, tagged, val);
+	return value & 1 ? 0 : cgroup_id_read(false, failed, (void *)(value & ~3ull));
+}
+
+static __always_inline __u32 netns_read(bool typed, int *failed, struct sock *sk)
+{
+	struct net *net = READ(typed, *failed, sk, __sk_common.skc_net.net);
+
+	return READ(typed, *failed, net, ns.inum);
 }
 
 /*
  * bytes_acked counts the SYN of the active opener (tcp_ack() of the SYN-ACK) and an acknowledged
  * FIN; bytes_sent counts neither, but retransmissions. Hence the smaller of the two.
  */
-static __always_inline __u64 payload_acked(const struct tcp_sock *tp, bool syn_counted)
+static __always_inline __u64 payload_acked(bool typed, int *failed, struct tcp_sock *tp,
+					   bool syn_counted)
 {
-	__u64 acked = tp->bytes_acked;
-	__u64 sent = tp->bytes_sent;
-	__u64 retrans = tp->bytes_retrans;
+	__u64 acked = READ(typed, *failed, tp, bytes_acked);
+	__u64 sent = READ(typed, *failed, tp, bytes_sent);
+	__u64 retrans = READ(typed, *failed, tp, bytes_retrans);
 
 	if (syn_counted && acked)
 		acked--;
@@ -155,28 +224,29 @@ static __always_inline __u64 payload_acked(const struct tcp_sock *tp, bool syn_c
 }
 
 /* tcp_fin() sets SOCK_DONE after the FIN was counted in bytes_received. */
-static __always_inline __u64 payload_received(const struct sock *sk, const struct tcp_sock *tp)
+static __always_inline __u64 payload_received(bool typed, int *failed, struct sock *sk,
+					      struct tcp_sock *tp)
 {
-	__u64 received = tp->bytes_received;
-	__u64 fin =
-		sk->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1;
+	__u64 received = READ(typed, *failed, tp, bytes_received);
+	__u64 flags = READ(typed, *failed, sk, __sk_common.skc_flags);
+	__u64 fin = flags >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1;
 
 	return received > fin ? received - fin : 0;
 }
 
-static __always_inline void event_fill_metrics(struct event *event, const struct sock *sk,
-					       const struct tcp_sock *tp)
+static __always_inline void event_fill_metrics(bool typed, int *failed, struct event *event,
+					       struct sock *sk, struct tcp_sock *tp)
 {
-	__u32 min_rtt_us = tp->rtt_min.s[0].v;
+	__u32 min_rtt_us = READ(typed, *failed, tp, rtt_min.s[0].v);
 	bool syn_counted = event->direction == DIRECTION_OUTGOING && event->established_ns;
 
-	event->bytes_sent = payload_acked(tp, syn_counted);
-	event->bytes_received = payload_received(sk, tp);
-	event->segs_out = tp->segs_out;
-	event->segs_in = tp->segs_in;
-	event->retransmits = tp->total_retrans;
-	event->srtt_us = tp->srtt_us >> 3;
-	event->rttvar_us = tp->mdev_us >> 2;
+	event->bytes_sent = payload_acked(typed, failed, tp, syn_counted);
+	event->bytes_received = payload_received(typed, failed, sk, tp);
+	event->segs_out = READ(typed, *failed, tp, segs_out);
+	event->segs_in = READ(typed, *failed, tp, segs_in);
+	event->retransmits = READ(typed, *failed, tp, total_retrans);
+	event->srtt_us = READ(typed, *failed, tp, srtt_us) >> 3;
+	event->rttvar_us = READ(typed, *failed, tp, mdev_us) >> 2;
 	event->min_rtt_us = min_rtt_us == ~0u ? 0 : min_rtt_us;
 }
 
@@ -206,33 +276,36 @@ static __always_inline void event_fill_tuple(struct event *event, const struct t
 	}
 }
 
-/* The next number of the sequence this report belongs to; also for a record that gets lost. */
-static __always_inline __u64 sequence_next(const struct report *report)
+static __always_inline bool port_is_ephemeral(__u16 port)
 {
-	__u32 which = report->sequence == EVENT_CPU_LATE;
-	__u64 *next;
+	return port >= constants.ephemeral_low && port <= constants.ephemeral_high;
+}
 
-	if (report->sequence == EVENT_CPU_WALK)
-		return walk_seq++;
-	next = bpf_map_lookup_elem(&sequences, &which);
-	return next ? __sync_fetch_and_add(next, 1) : 0;
+/* Who opened a connection that is older than the tracer: who has the port that nobody chose. */
+static __always_inline __u8 direction_guess(const struct tuple *tuple)
+{
+	bool local = port_is_ephemeral(tuple->sport);
+
+	if (!constants.ephemeral_high || local == port_is_ephemeral(tuple->dport))
+		return DIRECTION_UNKNOWN;
+	return local ? DIRECTION_OUTGOING : DIRECTION_INCOMING;
 }
 
 /* Room in the ring, zeroed, with what every record carries; NULL when the ring is full. */
-static __always_inline struct event *event_reserve(const struct report *report)
+static __always_inline struct event *event_reserve(struct report *report)
 {
-	__u64 seq = sequence_next(report);
+	__u64 seq = report->seq++;
 	struct event *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 
-	if (!event)
+	if (!event) {
+		telemetry_note(TELEMETRY_map_ring, 0);
 		return NULL;
+	}
 	__builtin_memset(event, 0, sizeof(*event));
 	event->size = sizeof(*event);
 	event->version = EVENT_VERSION;
 	event->type = report->type;
-	event->cpu = report->sequence;
-	if (report->sequence != EVENT_CPU_WALK)
-		event->cpu |= bpf_get_smp_processor_id();
+	event->cpu = report->cpu;
 	event->seq = seq;
 	event->recorded_ns = report->now_ns;
 	return event;
@@ -252,19 +325,47 @@ static __always_inline void event_submit(struct event *event)
 	bpf_ringbuf_submit(event, flags);
 }
 
+static __always_inline struct tcp_sock *tcp_sock_of(bool typed, struct sock *sk)
+{
+	return typed ? bpf_skc_to_tcp_sock((void *)sk) : (struct tcp_sock *)sk;
+}
+
 enum outcome { OUTCOME_SUBMITTED, OUTCOME_FILTERED, OUTCOME_LOST };
 
-/* Writes one record. conn may be NULL: then only what the socket knows is in it. */
-static __noinline int conn_report(const struct sock *sk, const struct conn *conn,
-				  const struct report *report)
+#define COUNT_OUTCOME(count, type, outcome) \
+	do { \
+		if ((outcome) == OUTCOME_SUBMITTED) \
+			COUNT(count, submitted_##type); \
+		else if ((outcome) == OUTCOME_FILTERED) \
+			COUNT(count, filtered_##type); \
+		else \
+			COUNT(count, lost_##type); \
+	} while (0)
+
+/* What is remembered goes into the record; the rest comes from the socket. */
+static __always_inline void event_fill_memory(struct event *event, const struct report *report,
+					      const struct tuple *tuple)
 {
-	const struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+	event_fill_owner(event, &report->conn);
+	if (report->flags & EVENT_F_PARTIAL) {
+		event->direction = direction_guess(tuple);
+		return;
+	}
+	event->direction = report->conn.direction;
+	event->opened_ns = report->conn.opened_ns;
+	event->established_ns = report->conn.established_ns;
+}
+
+static __always_inline int conn_report_by(bool typed, struct sock *sk, struct report *report)
+{
+	struct tcp_sock *tp = tcp_sock_of(typed, sk);
 	struct tuple tuple;
 	struct event *event;
+	int failed = 0;
 
-	if (!tp)
+	if (!tp || (tenants_only() && !report->conn.tenant))
 		return OUTCOME_FILTERED;
-	tuple_read(&tuple, sk, tp);
+	tuple_read(typed, &failed, &tuple, sk, tp);
 	if (!tuple_is_wanted(&tuple))
 		return OUTCOME_FILTERED;
 	event = event_reserve(report);
@@ -274,24 +375,31 @@ static __noinline int conn_report(const struct sock *sk, const struct conn *conn
 	event->state = report->state;
 	event->flags = report->flags;
 	event_fill_tuple(event, &tuple);
-	event->cookie = cookie_read(sk);
-	event->netns = sk->__sk_common.skc_net.net->ns.inum;
-	event->cgroup_id = cgroup_read(sk);
-	if (conn) {
-		event_fill_owner(event, conn);
-		if (!(report->flags & EVENT_F_PARTIAL)) {
-			event->direction = conn->direction;
-			event->opened_ns = conn->opened_ns;
-			event->established_ns = conn->established_ns;
-		}
-	}
+	event->cookie = cookie_of(typed, sk, &report->conn);
+	event->netns = netns_read(typed, &failed, sk);
+	event->cgroup_id = cgroup_read(typed, &failed, sk);
+	event_fill_memory(event, report, &tuple);
 	if (report->type == EVENT_CLOSE) {
-		event->error = (__u16)sk->sk_err;
+		event->error = (__u16)READ(typed, failed, sk, sk_err);
 		event->closed_ns = report->now_ns;
 	}
-	event_fill_metrics(event, sk, tp);
+	event_fill_metrics(typed, &failed, event, sk, tp);
 	event_submit(event);
+	if (failed)
+		telemetry_note(TELEMETRY_helper_read, failed);
 	return OUTCOME_SUBMITTED;
+}
+
+/* Writes one record. */
+static __noinline int conn_report(struct sock *sk, struct report *report)
+{
+	return conn_report_by(TYPED_POINTERS, sk, report);
+}
+
+/* The same for a socket that is only known by its address. */
+static __noinline int conn_report_untyped(struct sock *sk, struct report *report)
+{
+	return conn_report_by(false, sk, report);
 }
 
 #endif

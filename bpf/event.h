@@ -47,12 +47,14 @@ enum event_owner {
 	OWNER_CONNECT = 1, /* the process that called connect */
 	OWNER_LISTEN = 2,  /* the process that called listen, inherited by the accepted socket */
 	OWNER_CLOSE = 3,   /* the process that closed or shut down the socket */
+	OWNER_ACCEPT = 4,  /* the process that called accept */
 };
 
 /* event.cpu beyond the numbers of CPUs, see there */
-#define EVENT_CPU_LATE 0x8000u
-#define EVENT_CPU_WALK 0xffffu
-#define EVENT_CPUS     0x10000u
+#define EVENT_CPU_NESTED 0x4000u
+#define EVENT_CPU_LATE   0x8000u
+#define EVENT_CPU_WALK   0xffffu
+#define EVENT_CPUS       0x10000u
 
 /* event.flags */
 #define EVENT_F_PARTIAL 1u /* the open was not seen: older than the tracer, or state was lost */
@@ -68,12 +70,15 @@ enum event_owner {
  * - min_rtt_us: tcp_min_rtt(), 0 when there was no sample
  * - state: as in include/net/tcp_states.h; in EVENT_CLOSE the state that was left for CLOSE
  * - error: sk_err at close, a positive errno, 0 = none
+ * - cookie: bpf_get_socket_cookie(); where the programs cannot have it a number of our own, with
+ *   the highest bit set
  * - cpu, seq: seq counts up by one for every record submitted or lost in the sequence that cpu
  *   names. Within one sequence the ring is in order, a gap is a loss, a repetition is a record
  *   delivered twice. A softirq can interrupt a walk or the destruction of a socket and write its
  *   own record first, so these have sequences of their own. For state changes cpu is the number of
  *   the CPU; EVENT_CPU_LATE | CPU for closes noticed when the socket was destroyed; EVENT_CPU_WALK
- *   for the snapshot walk (its update and walk records). Always below EVENT_CPUS.
+ *   for the snapshot walk (its update and walk records). EVENT_CPU_NESTED is added where a program
+ *   interrupted itself, which kernels since 5.12 or so do not let happen. Always below EVENT_CPUS.
  */
 struct event {
 	__ct_u16 size; /* sizeof(struct event) */
@@ -89,7 +94,7 @@ struct event {
 	__ct_u16 error;
 	__ct_u64 seq;
 	union {
-		__ct_u64 cookie;  /* bpf_get_socket_cookie() */
+		__ct_u64 cookie;
 		__ct_u64 walk_id; /* EVENT_WALK: settings.walk_id when the walk began */
 	};
 	__ct_u64 recorded_ns;
@@ -130,7 +135,7 @@ _Static_assert(offsetof(struct event, comm) == 160, "event: comm");
  * counters; the value is the sum over the slots. The identity that must hold:
  *
  *   opened_connect + opened_accept + opened_partial = live + closed
- *   closed = filtered_close + lost_close + submitted_close
+ *   closed = filtered_close + lost_close + lost_unseen + submitted_close
  *   submitted_open + submitted_update + submitted_close = what the reader of the ring handles
  */
 /* clang-format off */
@@ -150,20 +155,55 @@ _Static_assert(offsetof(struct event, comm) == 160, "event: comm");
 	X(lost_update, "update records lost: ring full") \
 	X(lost_close, "close records lost: ring full") \
 	X(deferred_update, "update records not made because the ring was half full") \
-	X(storage_failed, "socket storage could not be allocated; the close is reported as partial") \
-	X(closed_late, "closes reported when the socket was destroyed: the state change was missed")
+	X(lost_unseen, "connections whose end no program saw: no close record") \
+	X(storage_failed, "no room to remember a connection; the close is reported as partial") \
+	X(closed_late, "closes reported when the socket was destroyed: the state change was missed") \
+	X(run_set_state, "runs of trace_set_state that concerned a TCP connection") \
+	X(run_listen, "runs of trace_listen") \
+	X(run_accept, "runs of trace_accept") \
+	X(run_child, "runs of trace_child") \
+	X(run_destroy, "runs of trace_destroy_sock for a connection still remembered") \
+	X(run_walk, "runs of the walk: sockets visited")
 /* clang-format on */
 
 struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[15];
+	__ct_u64 reserved[8];
 };
 _Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple of a cache line");
 
 /* CPUs counted apart; a CPU with a higher number shares the slot of number % COUNTER_SLOTS. */
 #define COUNTER_SLOTS 256u
+
+/*
+ * What helpers and maps answered when they failed, X(name, meaning): a row for each, with a count
+ * for each errno, in a mmapable array. Helpers that only give a NULL count as errno 0.
+ */
+/* clang-format off */
+#define TELEMETRY(X) \
+	X(map_connections, "socket storage: no room") \
+	X(map_conn_table, "table of connections: entry not made") \
+	X(map_ring, "ring: full") \
+	X(helper_read, "kernel memory that could not be read") \
+	X(helper_pidns, "process outside the tracer's pid namespace (tenant filter)")
+/* clang-format on */
+
+enum telemetry_row {
+#define X(name, meaning) TELEMETRY_##name,
+	TELEMETRY(X)
+#undef X
+		TELEMETRY_ROWS,
+};
+
+/* errno 0 to 62 each; the last one is all others. */
+#define TELEMETRY_ERRNOS 64u
+
+struct telemetry {
+	__ct_u64 count[TELEMETRY_ERRNOS];
+};
+_Static_assert(sizeof(struct telemetry) == 512, "telemetry: size");
 
 /*
  * What the exporter did with the records, X(name, meaning): one struct ledger in a mmapable array
@@ -237,23 +277,42 @@ _Static_assert(sizeof(struct settings) == 1328, "settings: size");
 
 /*
  * What is fixed when the programs are loaded: the only thing in the data section CONSTANTS_SECTION.
+ * The verifier knows the values, so what they rule out is not even looked at: a helper that an old
+ * kernel lacks may stand there.
  */
 struct constants {
 	__ct_u64 ring_wakeup_bytes; /* wake the reader when this much is waiting in the ring */
 	__ct_u64 ring_defer_bytes;  /* no update records beyond: the rest is for opens and closes */
+	/* Tenant filter: only processes of this pid namespace count. Device as the kernel encodes
+	   it (dev_t), inode number of /proc/PID/ns/pid; both 0 = no filter. */
+	__ct_u64 pidns_dev;
+	__ct_u64 pidns_ino;
+	__ct_u32 socket_storage; /* 1: these programs may use socket storage; 0: the table */
+	__ct_u32 socket_cookie;  /* 1: these programs may call bpf_get_socket_cookie() */
+	__ct_u16 ephemeral_low;  /* net.ipv4.ip_local_port_range; both 0 = not known */
+	__ct_u16 ephemeral_high;
+	__ct_u32 helper_read; /* 1: these programs may read kernel memory by a helper */
 };
-_Static_assert(sizeof(struct constants) == 16, "constants: size");
+_Static_assert(sizeof(struct constants) == 48, "constants: size");
 
 #define CONSTANTS_SECTION ".rodata.constants"
 
-/* Names of the maps and programs; the manifest that travels with their fds uses them. */
-#define MAP_RING          "ring"
-#define MAP_COUNTERS      "counters"
-#define MAP_LEDGER        "ledger"
-#define MAP_SETTINGS      "settings"
-#define MAP_CONNECTIONS   "connections"
-#define PROGRAM_SET_STATE "trace_set_state"
-#define PROGRAM_DESTROY   "trace_destroy_sock"
-#define PROGRAM_WALK      "walk_connections"
+/* Names of the maps; the manifest that travels with their fds uses them. */
+#define MAP_RING        "ring"
+#define MAP_COUNTERS    "counters"
+#define MAP_LEDGER      "ledger"
+#define MAP_SETTINGS    "settings"
+#define MAP_TELEMETRY   "telemetry"
+#define MAP_CONNECTIONS "connections"
+#define MAP_CONN_TABLE  "conn_table"
+
+/* Names of the programs, the same in every object that has one for it. */
+#define PROGRAM_SET_STATE  "trace_set_state"
+#define PROGRAM_LISTEN     "trace_listen"
+#define PROGRAM_ACCEPT     "trace_accept"
+#define PROGRAM_CHILD      "trace_child"
+#define PROGRAM_DESTROY    "trace_destroy_sock"
+#define PROGRAM_WALK       "walk_connections"
+#define PROGRAM_WALK_TABLE "walk_table"
 
 #endif

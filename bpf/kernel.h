@@ -19,12 +19,16 @@ typedef __u16 __be16;
 typedef __u32 __be32;
 typedef __u32 __wsum;
 
+/* bpf_tracing.h: the registers' names are the kernel's, as struct pt_regs has them below. */
+#define __VMLINUX_H__
+
 typedef _Bool bool;
 #define true 1
 #define false 0
 #define NULL ((void *)0)
 
 /* include/uapi/linux/bpf.h */
+#define BPF_MAP_TYPE_HASH         1
 #define BPF_MAP_TYPE_ARRAY        2
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
 #define BPF_MAP_TYPE_SK_STORAGE   24
@@ -34,7 +38,18 @@ typedef _Bool bool;
 #define BPF_F_CLONE       (1u << 9)
 #define BPF_F_MMAPABLE    (1u << 10)
 
+#define BPF_ANY     0ull
+#define BPF_NOEXIST 1ull
+
 #define BPF_SK_STORAGE_GET_F_CREATE 1ull
+
+/* Which helpers the running kernel has is asked with bpf_core_enum_value_exists(). */
+enum bpf_func_id { BPF_FUNC_get_current_task_btf = 158 };
+
+struct bpf_pidns_info {
+	__u32 pid;
+	__u32 tgid;
+};
 
 #define BPF_RB_NO_WAKEUP    1ull
 #define BPF_RB_FORCE_WAKEUP 2ull
@@ -114,6 +129,11 @@ struct sock_cgroup_data {
 	struct cgroup *cgroup;
 };
 
+/* Until 5.14: the same pointer in an integer whose lowest bit says that it is none. */
+struct sock_cgroup_data___tagged {
+	__u64 val;
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
@@ -151,20 +171,23 @@ struct tcp_sock {
 	struct minmax rtt_min;
 };
 
-typedef struct {
-	__u32 val;
-} kuid_t;
-
-struct cred {
-	kuid_t uid;
-};
+struct socket;
+struct sk_buff;
 
 struct task_struct {
 	unsigned int flags;
-	int tgid;
-	const struct cred *cred;
-	char comm[16];
 };
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long di;
+	unsigned long si;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31];
+};
+#endif
 
 struct bpf_iter_meta {
 	__u64 seq_num;
@@ -176,6 +199,13 @@ struct bpf_iter__bpf_sk_storage_map {
 	struct bpf_iter_meta *meta;
 	struct bpf_map *map;
 	struct sock *sk;
+	void *value;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
 	void *value;
 };
 

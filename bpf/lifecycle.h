@@ -8,68 +8,36 @@
 
 #include "conn.h"
 
-static __always_inline struct conn *conn_get(const struct sock *sk, __u64 flags)
+/* What is remembered of the socket, made if there is nothing; NULL when there is no room. */
+static __always_inline struct conn *conn_create(struct sock *sk, struct counters *count)
 {
-	return bpf_sk_storage_get(&connections, (void *)sk, NULL, flags);
-}
+	struct conn *conn = store_create(sk, count);
 
-static __always_inline struct conn *conn_create(const struct sock *sk, struct counters *count)
-{
-	struct conn *conn = conn_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
-
-	if (!conn)
-		COUNT(count, storage_failed);
+	if (conn && !conn->cookie && !(TYPED_POINTERS && constants.socket_cookie))
+		conn->cookie = cookie_make();
 	return conn;
 }
 
-/* Ends the connection: conn is NULL or not open when its begin was not seen. */
-static __always_inline void conn_close(const struct sock *sk, struct conn *conn,
-				       struct counters *count, __u8 state, __u32 sequence)
-{
-	struct report report = {
-		.now_ns = bpf_ktime_get_ns(),
-		.sequence = sequence,
-		.type = EVENT_CLOSE,
-		.state = state,
-	};
-	int outcome;
-
-	if (!conn_is_open(conn)) {
-		report.flags = EVENT_F_PARTIAL;
-		COUNT(count, opened_partial);
-	}
-	COUNT(count, closed);
-	if (sequence == EVENT_CPU_LATE)
-		COUNT(count, closed_late);
-	outcome = conn_report(sk, conn, &report);
-	if (outcome == OUTCOME_SUBMITTED)
-		COUNT(count, submitted_close);
-	else if (outcome == OUTCOME_FILTERED)
-		COUNT(count, filtered_close);
-	else
-		COUNT(count, lost_close);
-	if (conn) {
-		conn->flags = 0;
-		conn->owner = OWNER_UNKNOWN;
-	}
-}
-
-/* A new life of the socket. Should the end of the last one have been missed, it ends now. */
-static __always_inline struct conn *conn_begin(const struct sock *sk, struct counters *count,
-					       __u8 owner)
+/*
+ * A new life of the socket. Should the end of the last one have been missed there is nothing left
+ * to report it from.
+ */
+static __always_inline struct conn *conn_begin(struct sock *sk, struct counters *count, __u8 owner)
 {
 	struct conn *conn = conn_create(sk, count);
 
 	if (!conn)
 		return NULL;
-	if (conn_is_open(conn))
-		conn_close(sk, conn, count, TCP_CLOSE, EVENT_CPU_LATE);
-	conn_own(conn, bpf_get_current_task_btf(), owner);
+	if (conn_is_open(conn)) {
+		COUNT(count, closed);
+		COUNT(count, lost_unseen);
+	}
+	conn_own(conn, owner);
 	conn->established_ns = 0;
 	return conn;
 }
 
-static __always_inline void conn_listen(const struct sock *sk, struct counters *count)
+static __always_inline void conn_listen(struct sock *sk, struct counters *count)
 {
 	struct conn *conn = conn_begin(sk, count, OWNER_LISTEN);
 
@@ -77,7 +45,7 @@ static __always_inline void conn_listen(const struct sock *sk, struct counters *
 		conn->flags = CONN_LISTENER;
 }
 
-static __always_inline void conn_connect(const struct sock *sk, struct counters *count)
+static __always_inline void conn_connect(struct sock *sk, struct counters *count)
 {
 	struct conn *conn = conn_begin(sk, count, OWNER_CONNECT);
 
@@ -89,39 +57,19 @@ static __always_inline void conn_connect(const struct sock *sk, struct counters 
 	COUNT(count, opened_connect);
 }
 
-static __always_inline void conn_report_open(const struct sock *sk, const struct conn *conn,
-					     struct counters *count, __u8 state)
-{
-	const struct settings_slot *slot = settings_get();
-	struct report report = {
-		.now_ns = conn->established_ns,
-		.type = EVENT_OPEN,
-		.state = state,
-	};
-	int outcome;
-
-	if (!slot || !slot->record_open)
-		return;
-	outcome = conn_report(sk, conn, &report);
-	if (outcome == OUTCOME_SUBMITTED)
-		COUNT(count, submitted_open);
-	else if (outcome == OUTCOME_FILTERED)
-		COUNT(count, filtered_open);
-	else
-		COUNT(count, lost_open);
-}
-
 /*
  * The handshake is done. A socket that leaves SYN_RECV without having been opened was accepted; it
- * may go straight to a closing state when TCP fast open let the process close it early.
+ * may go straight to a closing state when TCP fast open let the process close it early. Returns
+ * what is remembered if that is to be reported.
  */
-static __always_inline void conn_establish(const struct sock *sk, struct counters *count,
-					   bool accepted, __u8 state)
+static __always_inline struct conn *conn_establish(struct sock *sk, struct counters *count,
+						   bool accepted)
 {
-	struct conn *conn = accepted ? conn_create(sk, count) : conn_get(sk, 0);
+	struct conn *conn = accepted ? conn_create(sk, count) : store_get(sk);
+	const struct settings_slot *slot = settings_get();
 
 	if (!conn || (!accepted && !conn_is_open(conn)))
-		return;
+		return NULL;
 	conn->established_ns = bpf_ktime_get_ns();
 	if (!conn_is_open(conn)) {
 		conn->opened_ns = conn->established_ns;
@@ -130,38 +78,66 @@ static __always_inline void conn_establish(const struct sock *sk, struct counter
 		COUNT(count, opened_accept);
 	}
 	COUNT(count, established);
-	conn_report_open(sk, conn, count, state);
+	return slot && slot->record_open ? conn : NULL;
+}
+
+/* An accepted socket begins with its listener's owner. The kernel does this for socket storage. */
+static __always_inline void conn_inherit(struct sock *listener, struct sock *sk,
+					 struct counters *count)
+{
+	const struct conn *from = table_get(listener);
+	struct conn copy;
+
+	if (!from || !(from->flags & CONN_LISTENER))
+		return;
+	copy = *from;
+	copy.cookie = cookie_make();
+	if (!table_create(sk, &copy))
+		COUNT(count, storage_failed);
+}
+
+/* accept(2) has it: a better owner than the process that called listen. */
+static __always_inline void conn_accept(struct sock *sk)
+{
+	struct conn *conn = store_get(sk);
+
+	if (conn && conn->owner != OWNER_CONNECT)
+		conn_own(conn, OWNER_ACCEPT);
 }
 
 /*
  * The process that closes or shuts down owns the connection from now on, unless the one that
- * connected is known. The last reference can be put by a kernel thread, which owns nothing. The
- * storage is created for a connection older than the tracer, to carry the owner to its end.
+ * connected or accepted is known. The last reference can be put by a kernel thread, which owns
+ * nothing. Room is made for a connection older than the tracer, to carry the owner to its end.
  */
-static __always_inline void conn_own_closing(const struct sock *sk)
+static __always_inline void conn_own_closing(struct sock *sk, struct counters *count)
 {
-	const struct task_struct *task = bpf_get_current_task_btf();
 	struct conn *conn;
 
-	if (task->flags & PF_KTHREAD || task->tgid == 0)
+	if (bpf_get_current_pid_tgid() >> 32 == 0 || current_is_kernel_thread())
 		return;
-	conn = conn_get(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	if (conn && conn->owner != OWNER_CONNECT)
-		conn_own(conn, task, OWNER_CLOSE);
+	conn = conn_create(sk, count);
+	if (conn && conn->owner != OWNER_CONNECT && conn->owner != OWNER_ACCEPT)
+		conn_own(conn, OWNER_CLOSE);
 }
 
-static __always_inline void conn_end(const struct sock *sk, struct counters *count, int state)
+/* Ends a connection: conn is NULL or not open when its begin was not seen. */
+static __always_inline void conn_count_end(const struct conn *conn, struct counters *count)
 {
-	struct conn *conn = conn_get(sk, 0);
+	if (!conn_is_open(conn))
+		COUNT(count, opened_partial);
+	COUNT(count, closed);
+}
 
-	if (state == TCP_LISTEN) {
-		if (conn)
-			conn->flags = 0;
+/* Nothing is remembered any more. conn must not be used after it. */
+static __always_inline void conn_forget(struct sock *sk, struct conn *conn)
+{
+	if (!conn)
 		return;
-	}
-	if (state == TCP_SYN_RECV && !conn_is_open(conn))
-		return;
-	conn_close(sk, conn, count, (__u8)state, 0);
+	conn->flags = 0;
+	conn->owner = OWNER_UNKNOWN;
+	if (store_is_table())
+		table_forget(sk);
 }
 
 #endif

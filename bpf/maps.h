@@ -1,40 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The maps. They travel by fd to user space under the names in event.h; sequences and the variables
- * concern the programs alone and live as long as they do.
+ * The maps that travel by fd to user space under the names in event.h; and what concerns the
+ * programs alone and lives as long as they do. What a socket is remembered in is in store.h, what
+ * a run works with in run.h.
  */
 #ifndef CONNTRACE_MAPS_H
 #define CONNTRACE_MAPS_H
 
 #include "event.h"
-#include "kernel.h"
-
-#define CONN_OPENED   1u /* counted in opened_*, and not yet in closed */
-#define CONN_LISTENER 2u /* a listening socket, or the copy an accepted socket starts with */
-
-/*
- * What is remembered of a socket between its state changes. An accepted socket starts with a copy
- * of its listener's (bpf_sk_storage_clone()): that is where its provisional owner comes from.
- */
-struct conn {
-	__u64 opened_ns;
-	__u64 established_ns;
-	__u64 comm[EVENT_COMM_LEN / sizeof(__u64)];
-	__u32 pid;
-	__u32 uid;
-	__u8 owner;
-	__u8 direction;
-	__u8 flags;
-	__u8 pad[5];
-};
-_Static_assert(sizeof(struct conn) == 48, "conn: size");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
-	__type(key, int);
-	__type(value, struct conn);
-} connections SEC(".maps");
+#include "read.h"
 
 /* max_entries is replaced by the loader with the configured size. */
 struct {
@@ -67,23 +41,27 @@ struct {
 	__type(value, struct settings);
 } settings SEC(".maps");
 
-/* Next sequence number: [0] of state changes, [1] of late closes, on this CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TELEMETRY_ROWS);
+	__type(key, __u32);
+	__type(value, struct telemetry);
+} telemetry SEC(".maps");
+
+/* Next cookie of our own on this CPU, where bpf_get_socket_cookie() is not to be had. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
-} sequences SEC(".maps");
+} cookies SEC(".maps");
 
-/* Set by the loader before load, from the size of the ring. */
+/* Set by the loader before load. */
 const volatile struct constants constants SEC(CONSTANTS_SECTION) = {
 	.ring_wakeup_bytes = 1u << 18,
 	.ring_defer_bytes = 1u << 19,
 };
-
-/* One walk at a time: the loader reads one iterator after the other. */
-static __u64 walk_seq;
-static __u64 walk_live;
 
 /* This CPU's counters. A CPU beyond the slots shares one, hence the atomic additions everywhere. */
 static __always_inline struct counters *counters_get(void)
@@ -94,6 +72,18 @@ static __always_inline struct counters *counters_get(void)
 }
 
 #define COUNT(slot, name) ((void)__sync_fetch_and_add(&(slot)->name, 1))
+
+/* Note that a helper or map failed; err is 0 or negative, as they return it. */
+static __always_inline void telemetry_note(__u32 row, long err)
+{
+	struct telemetry *telemetry_row = bpf_map_lookup_elem(&telemetry, &row);
+	__u64 number = (__u64)-err;
+
+	if (number >= TELEMETRY_ERRNOS)
+		number = TELEMETRY_ERRNOS - 1;
+	if (telemetry_row)
+		(void)__sync_fetch_and_add(&telemetry_row->count[number], 1);
+}
 
 static __always_inline const struct settings_slot *settings_get(void)
 {

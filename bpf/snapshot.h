@@ -5,44 +5,38 @@
 
 #include "conn.h"
 
-static __always_inline void snapshot_update(const struct sock *sk, const struct conn *conn)
+/* An entry whose socket is closed is a connection whose end was missed, unless it just begins. */
+#define UNSEEN_AFTER_NS 1000000000ull
+
+/* One walk at a time: the loader reads one iterator after the other. */
+static struct report walk_report;
+static __u64 walk_live;
+
+static __always_inline void snapshot_update(bool typed, struct sock *sk, const struct conn *conn,
+					    struct counters *count, __u8 state)
 {
-	struct counters *count = counters_get();
-	struct report report = {
-		.now_ns = bpf_ktime_get_ns(),
-		.sequence = EVENT_CPU_WALK,
-		.type = EVENT_UPDATE,
-		.state = sk->__sk_common.skc_state,
-	};
 	int outcome;
 
-	if (!count)
-		return;
 	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > constants.ring_defer_bytes) {
 		COUNT(count, deferred_update);
 		return;
 	}
-	outcome = conn_report(sk, conn, &report);
-	if (outcome == OUTCOME_SUBMITTED)
-		COUNT(count, submitted_update);
-	else if (outcome == OUTCOME_FILTERED)
-		COUNT(count, filtered_update);
-	else
-		COUNT(count, lost_update);
+	report_fill(&walk_report, EVENT_UPDATE, state, conn);
+	walk_report.cpu = EVENT_CPU_WALK;
+	outcome = typed ? conn_report(sk, &walk_report) : conn_report_untyped(sk, &walk_report);
+	COUNT_OUTCOME(count, update, outcome);
 }
 
 /* The end of the walk: the reader may forget what it did not meet. */
 static __always_inline void snapshot_end(void)
 {
-	struct report report = {
-		.now_ns = bpf_ktime_get_ns(),
-		.sequence = EVENT_CPU_WALK,
-		.type = EVENT_WALK,
-	};
-	struct event *event = event_reserve(&report);
 	__u32 zero = 0;
 	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+	struct event *event;
 
+	report_fill(&walk_report, EVENT_WALK, 0, NULL);
+	walk_report.cpu = EVENT_CPU_WALK;
+	event = event_reserve(&walk_report);
 	if (!event)
 		return;
 	event->walk_id = all ? all->walk_id : 0;
@@ -50,20 +44,48 @@ static __always_inline void snapshot_end(void)
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 
-/* One socket with its storage, or NULL at the end. first: of this walk. */
-static __always_inline void snapshot_visit(const struct sock *sk, const struct conn *conn,
-					   bool first)
+/*
+ * The programs that see a connection's end can be skipped by the kernel (kprobes that hit while
+ * another runs on the CPU). Socket storage goes with its socket; an entry of the table would stay.
+ */
+static __always_inline void snapshot_unseen(struct sock *sk, const struct conn *conn,
+					    struct counters *count)
 {
+	if (bpf_ktime_get_ns() - conn->opened_ns < UNSEEN_AFTER_NS)
+		return;
+	if (conn_is_open(conn)) {
+		COUNT(count, closed);
+		COUNT(count, lost_unseen);
+	}
+	table_forget(sk);
+}
+
+/* One socket with what is remembered of it, or NULL at the end. first: of this walk. */
+static __always_inline void snapshot_visit(bool typed, struct sock *sk,
+					   const struct conn *conn, bool first)
+{
+	struct counters *count = counters_get();
+	int failed = 0;
+	__u8 state;
+
 	if (first)
 		walk_live = 0;
 	if (!sk) {
 		snapshot_end();
 		return;
 	}
+	if (!conn || !count)
+		return;
+	COUNT(count, run_walk);
+	state = READ(typed, failed, sk, __sk_common.skc_state);
+	if (store_is_table() && state == TCP_CLOSE) {
+		snapshot_unseen(sk, conn, count);
+		return;
+	}
 	if (!conn_is_open(conn))
 		return;
 	walk_live++;
-	snapshot_update(sk, conn);
+	snapshot_update(typed, sk, conn, count, state);
 }
 
 #endif

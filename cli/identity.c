@@ -19,11 +19,12 @@ void identity_of(const struct msg_summary *summary, struct identity *identity)
 		.closed = c.closed,
 		.submitted = c.submitted_open + c.submitted_update + c.submitted_close,
 		.delivered = l.delivered_open + l.delivered_update + l.delivered_close,
-		.dropped = c.lost_open + c.lost_update + c.lost_close + given_up,
+		.dropped = c.lost_open + c.lost_update + c.lost_close + c.lost_unseen + given_up,
 		.filtered = c.filtered_open + c.filtered_update + c.filtered_close,
 	};
 	identity->live = (int64_t)(identity->opened - identity->closed);
 	identity->waiting = (int64_t)(identity->submitted - identity->delivered - given_up);
 	identity->holds = identity->live >= 0 && identity->waiting >= 0 &&
-			  identity->closed == c.filtered_close + c.lost_close + c.submitted_close;
+			  identity->closed == c.filtered_close + c.lost_close + c.lost_unseen +
+						      c.submitted_close;
 }

@@ -19,6 +19,7 @@
 #define NAME(name, meaning) #name,
 const char *const status_counters[MSG_COUNTERS] = {COUNTERS(NAME)};
 const char *const status_ledger[MSG_LEDGER] = {LEDGER(NAME)};
+const char *const status_telemetry[TELEMETRY_ROWS] = {TELEMETRY(NAME)};
 #undef NAME
 
 static int on_process(void *ctx, const union msg *msg, struct dispatch_fds *fds)
@@ -46,6 +47,24 @@ static int on_step(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
+static int on_probes(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct status *status = ctx;
+
+	(void)fds;
+	status->tracer = msg->tracer;
+	return 0;
+}
+
+static int on_trouble(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct status *status = ctx;
+
+	(void)fds;
+	status->trouble = msg->trouble;
+	return 0;
+}
+
 static int on_summary(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct status *status = ctx;
@@ -62,6 +81,8 @@ static const struct dispatch_table table = {
 		{
 			[MSG_PROCESS] = on_process,
 			[MSG_LADDER] = on_step,
+			[MSG_PROBES] = on_probes,
+			[MSG_TROUBLE] = on_trouble,
 			[MSG_SUMMARY] = on_summary,
 		},
 };
@@ -90,6 +111,35 @@ const char *status_tracer(uint32_t tracer)
 const char *status_instance(uint32_t instance)
 {
 	return instance < INSTANCE_COUNT ? config_instances[instance] : "unknown";
+}
+
+const char *status_outcome(uint32_t outcome)
+{
+#define NAME(name, meaning) #name,
+	static const char *const names[] = {OUTCOMES(NAME)};
+#undef NAME
+
+	return outcome < OUTCOME_COUNT ? names[outcome] : "unknown";
+}
+
+const char *status_probe_state(uint32_t state)
+{
+	static const char *const names[PROBE_STATE_COUNT] = {
+		[PROBE_OFF] = "off",         [PROBE_MISSING] = "missing",
+		[PROBE_PLANNED] = "planned", [PROBE_ATTACHED] = "attached",
+		[PROBE_FAILED] = "failed",
+	};
+
+	return state < PROBE_STATE_COUNT ? names[state] : "unknown";
+}
+
+const char *status_refusal(uint32_t err)
+{
+	const char *name = err < TELEMETRY_ERRNOS - 1 ? strerrorname_np((int)err) : NULL;
+
+	if (!err)
+		return "";
+	return name ? name : "other";
 }
 
 uint64_t status_since_s(const struct status *status, uint64_t started_ns)

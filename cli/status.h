@@ -26,6 +26,8 @@ struct status {
 	uint32_t process_count;
 	struct msg_step steps[STATUS_STEPS_MAX];
 	uint32_t step_count;
+	struct msg_tracer tracer; /* no probes: nothing was loaded yet */
+	struct msg_trouble trouble;
 	bool complete; /* the summary came */
 	struct msg_summary summary;
 	struct identity identity;
@@ -41,6 +43,11 @@ const char *status_step_result(uint32_t result);
 const char *status_format(uint32_t format);
 const char *status_tracer(uint32_t tracer);
 const char *status_instance(uint32_t instance);
+const char *status_outcome(uint32_t outcome);
+const char *status_probe_state(uint32_t state);
+
+/* "ENOMEM"; "other" for the last of the errnos that telemetry tells apart, "" for 0. */
+const char *status_refusal(uint32_t err);
 
 /* Seconds since a CLOCK_MONOTONIC time, 0 for time 0. */
 uint64_t status_since_s(const struct status *status, uint64_t started_ns);
@@ -48,7 +55,8 @@ uint64_t status_since_s(const struct status *status, uint64_t started_ns);
 /* A filter as in "exclude 10.0.0.0/8 port 80-90"; out has 128 bytes. */
 void status_filter(const struct filter *filter, char *out);
 
-/* The names of COUNTERS and LEDGER, in their order. */
+/* The names of COUNTERS, LEDGER and TELEMETRY, in their order. */
+extern const char *const status_telemetry[TELEMETRY_ROWS];
 extern const char *const status_counters[MSG_COUNTERS];
 extern const char *const status_ledger[MSG_LEDGER];
 

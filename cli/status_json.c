@@ -110,6 +110,65 @@ static void put_step(struct jsonbuf *json, const struct msg_step *step)
 	jsonbuf_close(json, '}');
 }
 
+static void put_probe(struct jsonbuf *json, const struct msg_probe *probe, const char *tracer)
+{
+	jsonbuf_open(json, '{');
+	put_text(json, "name", probe->program);
+	put_text(json, "tracer", tracer);
+	put_text(json, "hook", probe->hook);
+	put_text(json, "how", probe->how);
+	put_flag(json, "required", probe->required);
+	put_text(json, "state", status_probe_state(probe->state));
+	put_number(json, "errno", probe->err);
+	put_number(json, "verified_insns", probe->verified_insns);
+	put_number(json, "missed", probe->missed);
+	put_text(json, "note", probe->note);
+	jsonbuf_close(json, '}');
+}
+
+static void put_tracer(struct jsonbuf *json, const struct msg_tracer *tracer)
+{
+	bool known = tracer->probe_count > 0;
+
+	put_text(json, "tracer", tracer->tracer);
+	jsonbuf_key(json, "instance");
+	jsonbuf_open(json, '{');
+	put_text(json, "type", known ? status_instance(tracer->instance) : "");
+	put_text(json, "evidence", tracer->evidence);
+	put_flag(json, "tenants_only", tracer->tenants_only);
+	jsonbuf_close(json, '}');
+	put_text(json, "btf", tracer->btf);
+	jsonbuf_key(json, "probes");
+	jsonbuf_open(json, '[');
+	for (uint32_t i = 0; i < tracer->probe_count; i++)
+		put_probe(json, &tracer->probes[i], tracer->tracer);
+	jsonbuf_close(json, ']');
+}
+
+static void put_trouble(struct jsonbuf *json, const struct msg_trouble *trouble)
+{
+	jsonbuf_key(json, "attempts");
+	jsonbuf_open(json, '[');
+	for (uint32_t i = 0; i < trouble->outcome_count; i++) {
+		jsonbuf_open(json, '{');
+		put_text(json, "tracer", status_tracer(trouble->outcomes[i].tracer));
+		put_text(json, "outcome", status_outcome(trouble->outcomes[i].outcome));
+		put_number(json, "count", trouble->outcomes[i].count);
+		jsonbuf_close(json, '}');
+	}
+	jsonbuf_close(json, ']');
+	jsonbuf_key(json, "telemetry");
+	jsonbuf_open(json, '[');
+	for (uint32_t i = 0; i < trouble->refusal_count; i++) {
+		jsonbuf_open(json, '{');
+		put_text(json, "what", status_telemetry[trouble->refusals[i].row]);
+		put_text(json, "errno", status_refusal(trouble->refusals[i].err));
+		put_number(json, "count", trouble->refusals[i].count);
+		jsonbuf_close(json, '}');
+	}
+	jsonbuf_close(json, ']');
+}
+
 static void put_families(struct jsonbuf *json, uint32_t families)
 {
 	jsonbuf_key(json, "families");
@@ -209,6 +268,8 @@ int status_json_print(const struct status *status)
 	put_text(&json, "version", VERSION);
 	put_number(&json, "uptime_s", status_since_s(status, summary->started_ns));
 	put_lists(&json, status);
+	put_tracer(&json, &status->tracer);
+	put_trouble(&json, &status->trouble);
 	put_config(&json, summary);
 	put_numbers(&json, "counters", status_counters, summary->counters, MSG_COUNTERS);
 	put_numbers(&json, "ledger", status_ledger, summary->ledger, MSG_LEDGER);

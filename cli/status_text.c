@@ -107,6 +107,44 @@ static void print_ladder(const struct status *status)
 	}
 }
 
+static void print_tracer(const struct msg_tracer *tracer)
+{
+	if (!tracer->probe_count)
+		return;
+	printf("\ntracer %s, instance %s (%s), tenant filter %s, BTF %s\n", safe(tracer->tracer),
+	       status_instance(tracer->instance), tracer->evidence,
+	       tracer->tenants_only ? "on" : "off", tracer->btf);
+	printf("  %-18s %-22s %-24s %-9s %8s %6s\n", "PROGRAM", "HOOK", "HOW", "STATE", "VERIFIED",
+	       "MISSED");
+	for (uint32_t i = 0; i < tracer->probe_count; i++) {
+		const struct msg_probe *probe = &tracer->probes[i];
+
+		printf("  %-18s", safe(probe->program));
+		printf(" %-22s", safe(probe->hook));
+		printf(" %-24s %-9s %8u %6llu\n", safe(probe->how),
+		       status_probe_state(probe->state), probe->verified_insns,
+		       (unsigned long long)probe->missed);
+		if (probe->err)
+			printf("    %s\n", strerror((int)probe->err));
+		if (probe->note[0] && probe->state != PROBE_OFF)
+			printf("    %s\n", safe(probe->note));
+	}
+}
+
+static void print_trouble(const struct msg_trouble *trouble)
+{
+	for (uint32_t i = 0; i < trouble->outcome_count; i++)
+		printf("%s %s %s: %llu", i ? "," : "  attempts:",
+		       status_tracer(trouble->outcomes[i].tracer),
+		       status_outcome(trouble->outcomes[i].outcome),
+		       (unsigned long long)trouble->outcomes[i].count);
+	printf("%s", trouble->outcome_count ? "\n" : "");
+	for (uint32_t i = 0; i < trouble->refusal_count; i++)
+		printf("  refused: %s %s: %llu\n", status_telemetry[trouble->refusals[i].row],
+		       status_refusal(trouble->refusals[i].err),
+		       (unsigned long long)trouble->refusals[i].count);
+}
+
 static void print_config(const struct msg_summary *summary)
 {
 	const struct config *config = &summary->config;
@@ -165,6 +203,8 @@ int status_text_print(const struct status *status)
 	       summary->degraded ? ", degraded" : "", since(status, summary->started_ns));
 	print_processes(status);
 	print_ladder(status);
+	print_tracer(&status->tracer);
+	print_trouble(&status->trouble);
 	print_config(summary);
 	print_numbers("counters", status_counters, summary->counters, MSG_COUNTERS);
 	print_numbers("ledger", status_ledger, summary->ledger, MSG_LEDGER);

@@ -134,6 +134,35 @@ static const struct msgfmt_field step_fields[] = {
 };
 FORMAT(step, msg_step);
 
+static const struct msgfmt_field outcome_fields[] = {
+	UINT(msg_outcome, tracer, 0, TRACER_COUNT - 1),
+	UINT(msg_outcome, outcome, 0, OUTCOME_COUNT - 1),
+};
+FORMAT(outcome, msg_outcome);
+
+static const struct msgfmt_field probe_fields[] = {
+	STRING(msg_probe, program),
+	STRING(msg_probe, hook),
+	STRING(msg_probe, how),
+	FLAG(msg_probe, required),
+	UINT(msg_probe, state, 0, PROBE_STATE_COUNT - 1),
+	ANY32(msg_probe, err),
+	ANY32(msg_probe, verified_insns),
+	ANY64(msg_probe, missed),
+	STRING(msg_probe, note),
+};
+FORMAT(probe, msg_probe);
+
+static const struct msgfmt_field tracer_fields[] = {
+	STRING(msg_tracer, tracer),
+	UINT(msg_tracer, instance, INSTANCE_AUTO + 1, INSTANCE_COUNT - 1),
+	STRING(msg_tracer, evidence),
+	FLAG(msg_tracer, tenants_only),
+	STRING(msg_tracer, btf),
+	LIST(msg_tracer, probes, probe_count, &probe),
+};
+FORMAT(tracer, msg_tracer);
+
 static const struct msgfmt_field ready_fields[] = {UINT(msg_ready, reserved, 0, 0)};
 FORMAT(ready, msg_ready);
 
@@ -217,6 +246,26 @@ static const struct msgfmt_field summary_fields[] = {
 	NUMBERS(msg_summary, ledger),
 };
 FORMAT(summary, msg_summary);
+
+static const struct msgfmt_field outcome_count_fields[] = {
+	UINT(msg_outcome_count, tracer, 0, TRACER_COUNT - 1),
+	UINT(msg_outcome_count, outcome, 0, OUTCOME_COUNT - 1),
+	ANY64(msg_outcome_count, count),
+};
+FORMAT(outcome_count, msg_outcome_count);
+
+static const struct msgfmt_field refusal_fields[] = {
+	UINT(msg_refusal, row, 0, TELEMETRY_ROWS - 1),
+	UINT(msg_refusal, err, 0, TELEMETRY_ERRNOS - 1),
+	ANY64(msg_refusal, count),
+};
+FORMAT(refusal, msg_refusal);
+
+static const struct msgfmt_field trouble_fields[] = {
+	LIST(msg_trouble, outcomes, outcome_count, &outcome_count),
+	LIST(msg_trouble, refusals, refusal_count, &refusal),
+};
+FORMAT(trouble, msg_trouble);
 
 static const struct msgfmt_field records_fields[] = {BYTES(msg_records, data, len_bytes)};
 FORMAT(records, msg_records);

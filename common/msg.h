@@ -42,8 +42,9 @@ enum fd_kind {
 	FD_COUNTERS,
 	FD_LEDGER,
 	FD_SETTINGS,
+	FD_TELEMETRY,
 	FD_MAP,     /* another map of the object */
-	FD_LINK,    /* an attached program */
+	FD_LINK,    /* an attached program: a BPF link, or a perf event (Linux before 5.15) */
 	FD_ITER,    /* a link of an iterator program */
 	FD_PROGRAM, /* a loaded program, to ask the kernel how it fares */
 	FD_OUTPUT,  /* an open file, or the directory that output_path is in */
@@ -87,6 +88,68 @@ struct msg_step {
 	uint32_t result; /* enum step_result */
 	uint64_t duration_us;
 	char detail[MSG_TEXT_MAX];
+};
+
+/* How an attempt to bring up a tracer ended: X(name, meaning). */
+/* clang-format off */
+#define OUTCOMES(X) \
+	X(ok_named_btf, "loaded, fitted to the BTF of the file that was named") \
+	X(ok_kernel_btf, "loaded, fitted to the running kernel's BTF") \
+	X(ok_archive_btf, "loaded, fitted to BTF of the archive") \
+	X(adopted, "an earlier loader's tracer, still attached") \
+	X(no_btf, "no BTF of this kernel, or not what it should be") \
+	X(object_unreadable, "the object, or the BTF file, can't be read") \
+	X(object_not_trusted, "the object, or the BTF file, could have been written by others") \
+	X(not_supported, "the kernel or the instance does not have what the tracer needs") \
+	X(hook_missing, "the kernel lacks the function or tracepoint of a required program") \
+	X(verifier_refused, "the kernel's verifier refused a program") \
+	X(load_error, "the object could not be loaded for another reason") \
+	X(attach_error, "a required program could not be attached")
+/* clang-format on */
+
+enum outcome {
+#define X(name, meaning) OUTCOME_##name,
+	OUTCOMES(X)
+#undef X
+		OUTCOME_COUNT,
+};
+
+struct msg_outcome {
+	uint32_t tracer;  /* enum config_tracer; TRACER_AUTO: before one was chosen */
+	uint32_t outcome; /* enum outcome */
+};
+
+enum probe_state {
+	PROBE_OFF,      /* not needed here: note says why */
+	PROBE_MISSING,  /* optional, and the kernel lacks its hook: note says what is missing then */
+	PROBE_PLANNED,  /* to be loaded and attached */
+	PROBE_ATTACHED,
+	PROBE_FAILED,   /* could not be attached: err; note says what is missing */
+	PROBE_STATE_COUNT,
+};
+
+struct msg_probe {
+	char program[24];
+	char hook[32]; /* function, tracepoint or iterator */
+	char how[32];  /* "tp_btf", "fentry", "kprobe.multi" ... */
+	uint32_t required; /* 0 or 1 */
+	uint32_t state;    /* enum probe_state */
+	uint32_t err;      /* errno */
+	uint32_t verified_insns; /* instructions the verifier went through; 0 = not known */
+	uint64_t missed;         /* runs that the kernel skipped */
+	char note[128];
+};
+
+#define MSG_PROBES_MAX 8u
+
+struct msg_tracer {
+	char tracer[16];
+	uint32_t instance; /* enum config_instance, not auto */
+	char evidence[64]; /* for the instance */
+	uint32_t tenants_only; /* 1: only processes of the loader's pid namespace */
+	char btf[16];          /* where it comes from: named, kernel, archive */
+	uint32_t probe_count;
+	struct msg_probe probes[MSG_PROBES_MAX];
 };
 
 struct msg_ready {
@@ -198,6 +261,29 @@ struct msg_summary {
 	uint64_t ledger[MSG_LEDGER];     /* in the order of LEDGER */
 };
 
+struct msg_outcome_count {
+	uint32_t tracer;
+	uint32_t outcome;
+	uint64_t count;
+};
+
+/* A row of TELEMETRY, an errno (TELEMETRY_ERRNOS - 1: any other), and how often. */
+struct msg_refusal {
+	uint32_t row;
+	uint32_t err;
+	uint64_t count;
+};
+
+#define MSG_OUTCOMES_MAX 32u
+#define MSG_REFUSALS_MAX 64u
+
+struct msg_trouble {
+	uint32_t outcome_count;
+	struct msg_outcome_count outcomes[MSG_OUTCOMES_MAX];
+	uint32_t refusal_count;
+	struct msg_refusal refusals[MSG_REFUSALS_MAX];
+};
+
 struct msg_records {
 	uint32_t len_bytes; /* a multiple of sizeof(struct event) */
 	uint8_t data[MSG_DATA_MAX];
@@ -215,6 +301,8 @@ union msg {
 	struct msg_start start;
 	struct msg_loaded loaded;
 	struct msg_step step;
+	struct msg_outcome outcome;
+	struct msg_tracer tracer;
 	struct msg_ready ready;
 	struct msg_health health;
 	struct msg_stats stats;
@@ -228,6 +316,7 @@ union msg {
 	struct msg_bye bye;
 	struct msg_ask ask;
 	struct msg_process process;
+	struct msg_trouble trouble;
 	struct msg_summary summary;
 	struct msg_records records;
 	struct msg_done done;

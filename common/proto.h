@@ -17,7 +17,7 @@
 #define PROTO_FRAME_MAX 65536u
 
 /* The most fds that one message carries. */
-#define PROTO_FDS_MAX 16u
+#define PROTO_FDS_MAX 32u
 
 /* The channel's place in a child's fd table; 0 and 1 are /dev/null, 2 is the log. */
 #define PROTO_CHILD_FD 3
@@ -62,11 +62,15 @@ enum phase {
 	  "a child's first word: its role, pid and protocol version") \
 	X(CONFIG, config, R_SUPERVISOR, R_LASTING, P_READY, 0, 0, 8192, \
 	  "the checked configuration in force") \
-	X(START, start, R_SUPERVISOR, R_LASTING, P_READY, 0, 16, 2048, \
+	X(START, start, R_SUPERVISOR, R_LASTING, P_READY, 0, 32, 2048, \
 	  "begin work, with the fds the manifest names") \
 	X(STEP, step, R_LOADER, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 1024, \
 	  "a step of the loader's ladder ended") \
-	X(LOADED, loaded, R_LOADER, R_SUPERVISOR, P_READY, 1, 16, 2048, \
+	X(OUTCOME, outcome, R_LOADER, R_SUPERVISOR, P_READY, 0, 0, 64, \
+	  "what became of an attempt to bring up a tracer") \
+	X(TRACER, tracer, R_LOADER, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 4096, \
+	  "the tracer: where, on what BTF, and each of its programs") \
+	X(LOADED, loaded, R_LOADER, R_SUPERVISOR, P_READY, 1, 32, 2048, \
 	  "the tracer's maps and links, for the supervisor's custody") \
 	X(READY, ready, R_LASTING, R_SUPERVISOR, P_READY, 0, 0, 64, "the child is up and works") \
 	X(HEALTH, health, R_LASTING, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 64, \
@@ -93,6 +97,9 @@ enum phase {
 	X(PROCESS, process, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 2048, "status: one process") \
 	X(LADDER, step, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 1024, \
 	  "status: one step of the ladder") \
+	X(PROBES, tracer, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 4096, "status: the tracer") \
+	X(TROUBLE, trouble, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 4096, \
+	  "status: attempts by how they ended, and what helpers and maps refused") \
 	X(SUMMARY, summary, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
 	  "status: configuration, counters and the ledger; the last of a status") \
 	X(RECORDS, records, R_EXPORTER, R_CLI, P_ANY, 0, 0, 65536, \

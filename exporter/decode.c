@@ -54,7 +54,7 @@ static bool right_direction(const struct event *e)
 
 static bool right_owner(const struct event *e)
 {
-	return e->owner <= OWNER_CLOSE;
+	return e->owner <= OWNER_ACCEPT;
 }
 
 static bool right_flags(const struct event *e)

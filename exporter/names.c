@@ -29,6 +29,7 @@ static const char *const owners[] = {
 	[OWNER_CONNECT] = "connect",
 	[OWNER_LISTEN] = "listen",
 	[OWNER_CLOSE] = "close",
+	[OWNER_ACCEPT] = "accept",
 };
 
 /* include/net/tcp_states.h: TCP_ESTABLISHED is 1; 13 came with Linux 6.8. */

@@ -5,10 +5,22 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "bpf/event.h"
+
+#define KPROBE_PMU_PATH "/sys/bus/event_source/devices/kprobe/type"
+
+/* One line, "processed N insns ...", is all that the verifier is asked for at first. */
+#define LOG_STATISTICS 4u
+#define STATISTICS_MAX 512u
 
 /* The programs' log comes here when the verifier refuses one; its end says why. */
 static char verifier_log[65536];
@@ -57,96 +69,200 @@ static int explain(int err, char *why, size_t cap)
 
 	/* libbpf has error numbers of its own beside errno's. */
 	libbpf_strerror(err, cause, sizeof(cause));
-	if (verdict)
+	if (verdict) {
 		snprintf(why, cap, "the kernel's verifier refused: %s", verdict);
-	else
-		snprintf(why, cap, "%s%s%s", cause, first_warning[0] ? ": " : "", first_warning);
+		return -EACCES;
+	}
+	snprintf(why, cap, "%s%s%s", cause, first_warning[0] ? ": " : "", first_warning);
+	return err == -EACCES ? -EPERM : err;
+}
+
+/* --- an object opened and made as the options say --- */
+
+/* -EINVAL also when the section is of another size: an object of another version. */
+static int set_constants(struct bpf_object *obj, const struct manager_options *options)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, CONSTANTS_SECTION);
+
+	return map ? bpf_map__set_initial_value(map, &options->constants,
+						sizeof(options->constants))
+		   : -ENOENT;
+}
+
+static int set_entries(struct bpf_object *obj, const char *name, uint32_t entries)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
+}
+
+static int set_program(struct bpf_object *obj, const struct manager_options *options, uint32_t i)
+{
+	const struct probe *probe = &options->type->probes[i];
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, probe->program);
+	int err = prog ? bpf_program__set_autoload(prog, plan_has(&options->plan, i)) : -ENOENT;
+
+	if (!err && probe->kind == PROBE_KPROBE && options->plan.kprobe == KPROBE_MULTI)
+		err = bpf_program__set_expected_attach_type(prog, BPF_TRACE_KPROBE_MULTI);
 	return err;
 }
 
-/* -EINVAL also when the section is of another size: an object of another version. */
-static int set_constants(struct bpf_object *obj, uint32_t ring_bytes)
+static int set_options(struct bpf_object *obj, const struct manager_options *options)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(obj, CONSTANTS_SECTION);
-	struct constants constants = {
-		.ring_wakeup_bytes = ring_bytes / 4,
-		.ring_defer_bytes = ring_bytes / 2,
-	};
+	int err = set_entries(obj, MAP_RING, options->ring_bytes);
 
-	return map ? bpf_map__set_initial_value(map, &constants, sizeof(constants)) : -ENOENT;
+	if (!err)
+		err = set_entries(obj, MAP_CONN_TABLE, options->table_entries);
+	if (!err)
+		err = set_constants(obj, options);
+	for (uint32_t i = 0; i < options->type->probe_count && !err; i++)
+		err = set_program(obj, options, i);
+	return err;
 }
 
-static int set_sizes(struct bpf_object *obj, uint32_t ring_bytes)
+static struct bpf_object *open_object(const struct manager *manager, const struct object *object,
+				      const struct btf_choice *btf, char *why, size_t cap, int *err)
 {
-	struct bpf_map *ring = bpf_object__find_map_by_name(obj, MAP_RING);
-	int err = ring ? bpf_map__set_max_entries(ring, ring_bytes) : -ENOENT;
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "conntrace",
+		    .btf_custom_path = btf->path[0] ? btf->path : NULL,
+		    .kernel_log_buf = verifier_log, .kernel_log_size = sizeof(verifier_log));
+	struct bpf_object *obj = bpf_object__open_mem(object->bytes, object->len, &opts);
 
-	return err ? err : set_constants(obj, ring_bytes);
+	if (!obj) {
+		*err = explain(-errno, why, cap);
+		return NULL;
+	}
+	*err = set_options(obj, &manager->options);
+	if (!*err)
+		return obj;
+	snprintf(why, cap, "the object is not this version's: reinstall conntrace");
+	bpf_object__close(obj);
+	return NULL;
 }
 
-static int fd_of(const struct bpf_object *obj, const struct tracer_row *row)
+/* --- loading --- */
+
+static int fd_of(const struct bpf_object *obj, uint32_t fd_kind, const char *name)
 {
 	const struct bpf_program *prog;
 
-	if (row->kind != FD_PROGRAM)
-		return bpf_object__find_map_fd_by_name(obj, row->name);
-	prog = bpf_object__find_program_by_name(obj, row->name);
+	if (fd_kind != FD_PROGRAM)
+		return bpf_object__find_map_fd_by_name(obj, name);
+	prog = bpf_object__find_program_by_name(obj, name);
 	return prog ? bpf_program__fd(prog) : -ENOENT;
 }
 
-/* Our own copies: libbpf's go with its object, and with that most of the memory it took. */
-static int take_fds(struct tracer *tracer, const struct bpf_object *obj, char *why, size_t cap)
+/* Our own copy: libbpf's go with its object, and with that most of the memory it took. */
+static int take_fd(const struct bpf_object *obj, uint32_t fd_kind, const char *name, int *out,
+		   char *why, size_t cap)
 {
-	for (int i = 0; i < TRACER_FD_COUNT; i++) {
-		const struct tracer_row *row = tracer_row((enum tracer_fd)i);
-		int fd;
+	int fd = fd_of(obj, fd_kind, name);
 
-		if (row->kind == FD_LINK || row->kind == FD_ITER)
-			continue;
-		fd = fd_of(obj, row);
-		if (fd >= 0)
-			fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0) {
-			int err = fd == -1 ? -errno : fd;
+	if (fd >= 0)
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		int err = fd == -1 ? -errno : fd;
 
-			snprintf(why, cap, "%s: not in the object or no fd left: %s", row->name,
-				 strerror(-err));
-			return err;
-		}
-		tracer->fds[i] = fd;
+		snprintf(why, cap, "%s: not in the object or no fd left: %s", name, strerror(-err));
+		return err;
 	}
+	*out = fd;
 	return 0;
 }
 
-static int load(struct tracer *tracer, struct bpf_object *obj, uint32_t ring_bytes, char *why,
-		size_t cap)
+static int take_fds(struct tracer *tracer, const struct manager *manager,
+		    const struct bpf_object *obj, char *why, size_t cap)
 {
-	int err = set_sizes(obj, ring_bytes);
+	const struct manager_options *options = &manager->options;
+	int err = 0;
 
-	if (err) {
-		snprintf(why, cap, "the object is not this version's: reinstall conntrace");
-		return err;
+	for (int i = 0; i < TRACER_MAPS && !err; i++) {
+		const struct tracer_map_row *row = tracer_map((enum tracer_map)i, tracer->store);
+
+		err = take_fd(obj, row->fd_kind, row->name, &tracer->maps[i], why, cap);
 	}
-	err = bpf_object__load(obj);
-	return err ? explain(err, why, cap) : take_fds(tracer, obj, why, cap);
+	for (uint32_t i = 0; i < options->type->probe_count && !err; i++)
+		if (plan_has(&options->plan, i))
+			err = take_fd(obj, FD_PROGRAM, options->type->probes[i].program,
+				      &tracer->programs[i], why, cap);
+	return err;
 }
 
-int attach_load(struct tracer *tracer, const struct object *object, uint32_t ring_bytes, char *why,
-		size_t cap)
-{
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "conntrace",
-		    .kernel_log_buf = verifier_log, .kernel_log_size = sizeof(verifier_log));
-	struct bpf_object *obj;
-	int err;
+/* The line that the verifier wrote of each program. */
+struct statistics {
+	char text[TRACER_PROBES_MAX][STATISTICS_MAX];
+};
 
+static void ask_statistics(struct bpf_object *obj, const struct tracer_type *type,
+			   struct statistics *statistics)
+{
+	for (uint32_t i = 0; i < type->probe_count; i++) {
+		struct bpf_program *prog =
+			bpf_object__find_program_by_name(obj, type->probes[i].program);
+
+		(void)bpf_program__set_log_level(prog, LOG_STATISTICS);
+		(void)bpf_program__set_log_buf(prog, statistics->text[i], STATISTICS_MAX);
+	}
+}
+
+static void read_statistics(struct manager *manager, const struct statistics *statistics)
+{
+	for (uint32_t i = 0; i < manager->options.type->probe_count; i++) {
+		const char *line = strstr(statistics->text[i], "processed ");
+
+		if (line)
+			manager->probes[i].verified_insns =
+				(uint32_t)strtoul(line + strlen("processed "), NULL, 10);
+	}
+}
+
+/*
+ * Twice if need be: asked for its statistics alone the verifier doesn't say why it refuses, so then
+ * it is asked again.
+ */
+static int load(struct manager *manager, struct tracer *tracer, const struct object *object,
+		const struct btf_choice *btf, bool explained, char *why, size_t cap)
+{
+	struct statistics *statistics = calloc(1, sizeof(*statistics));
+	struct bpf_object *obj;
+	int err = -ENOMEM;
+
+	if (!statistics)
+		return err;
 	verifier_log[0] = '\0';
 	first_warning[0] = '\0';
+	obj = open_object(manager, object, btf, why, cap, &err);
+	if (obj) {
+		if (!explained)
+			ask_statistics(obj, manager->options.type, statistics);
+		err = bpf_object__load(obj);
+		if (err)
+			err = explain(err, why, cap);
+		else
+			err = take_fds(tracer, manager, obj, why, cap);
+		if (!err)
+			read_statistics(manager, statistics);
+		bpf_object__close(obj);
+	}
+	free(statistics);
+	return err;
+}
+
+int attach_load(struct manager *manager, struct tracer *tracer, const struct object *object,
+		const struct btf_choice *btf, char *why, size_t cap)
+{
+	int err;
+
+	tracer->type = manager->options.type;
+	tracer->store = manager->options.plan.store;
 	libbpf_set_print(on_libbpf);
-	obj = bpf_object__open_mem(object->bytes, object->len, &opts);
-	if (!obj)
-		return explain(-errno, why, cap);
-	err = load(tracer, obj, ring_bytes, why, cap);
-	bpf_object__close(obj);
+	err = load(manager, tracer, object, btf, false, why, cap);
+	if (err) {
+		tracer_close(tracer);
+		tracer->type = manager->options.type;
+		tracer->store = manager->options.plan.store;
+		err = load(manager, tracer, object, btf, true, why, cap);
+	}
 	if (err)
 		tracer_close(tracer);
 	else
@@ -154,33 +270,148 @@ int attach_load(struct tracer *tracer, const struct object *object, uint32_t rin
 	return err;
 }
 
-static int link_iterator(int prog_fd, int map_fd)
-{
-	union bpf_iter_link_info info = {.map = {.map_fd = (uint32_t)map_fd}};
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
+/* --- attaching: each way gives an fd that keeps the program attached, or a negative errno --- */
 
-	return bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, &opts);
+static int attach_tracing(const struct manager_options *options, const struct probe *probe,
+			  int prog_fd, const struct tracer *tracer)
+{
+	int fd = bpf_raw_tracepoint_open(NULL, prog_fd);
+
+	(void)options;
+	(void)probe;
+	(void)tracer;
+	return fd < 0 ? -errno : fd;
 }
 
-int attach_links(struct tracer *tracer, char *why, size_t cap)
+static int attach_walk(const struct manager_options *options, const struct probe *probe,
+		       int prog_fd, const struct tracer *tracer)
 {
-	for (int i = 0; i < TRACER_FD_COUNT; i++) {
-		const struct tracer_row *row = tracer_row((enum tracer_fd)i);
-		int prog_fd = tracer->fds[row->program];
+	union bpf_iter_link_info info = {
+		.map = {.map_fd = (uint32_t)tracer->maps[TRACER_CONNECTIONS]}};
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
+	int fd = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, &opts);
 
-		if (row->kind == FD_ITER)
-			tracer->fds[i] = link_iterator(prog_fd, tracer->fds[TRACER_CONNECTIONS]);
-		else if (row->kind == FD_LINK)
-			tracer->fds[i] = bpf_raw_tracepoint_open(NULL, prog_fd);
-		else
+	(void)options;
+	(void)probe;
+	return fd < 0 ? -errno : fd;
+}
+
+static int attach_kprobe_multi(const struct probe *probe, int prog_fd)
+{
+	const char *symbols[] = {probe->hook};
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .kprobe_multi.syms = symbols,
+		    .kprobe_multi.cnt = 1);
+	int fd = bpf_link_create(prog_fd, 0, BPF_TRACE_KPROBE_MULTI, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_kprobe_event(const char *function)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.config1 = (uint64_t)(uintptr_t)function,
+	};
+	FILE *type = fopen(KPROBE_PMU_PATH, "re");
+	bool known;
+	int fd;
+
+	if (!type)
+		return -errno;
+	known = fscanf(type, "%9u", &attr.type) == 1;
+	fclose(type);
+	if (!known)
+		return -EOPNOTSUPP;
+	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The program on a perf event: by a link that keeps the event, or set into it for good. */
+static int attach_kprobe_perf(const struct probe *probe, int prog_fd, bool by_link)
+{
+	int event = open_kprobe_event(probe->hook);
+	int fd = event, err = 0;
+
+	if (event < 0)
+		return event;
+	if (by_link)
+		fd = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, NULL);
+	else if (ioctl(event, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0)
+		fd = -1;
+	if (fd < 0 || ioctl(event, PERF_EVENT_IOC_ENABLE, 0) < 0)
+		err = -errno;
+	if (fd != event || err)
+		close(event);
+	if (err && by_link && fd >= 0)
+		close(fd);
+	return err ? err : fd;
+}
+
+static int attach_kprobe(const struct manager_options *options, const struct probe *probe,
+			 int prog_fd, const struct tracer *tracer)
+{
+	(void)tracer;
+	if (options->plan.kprobe == KPROBE_MULTI)
+		return attach_kprobe_multi(probe, prog_fd);
+	return attach_kprobe_perf(probe, prog_fd, options->plan.kprobe == KPROBE_LINK);
+}
+
+static int (*const attach_by_kind[])(const struct manager_options *options,
+				     const struct probe *probe, int prog_fd,
+				     const struct tracer *tracer) = {
+	[PROBE_TRACEPOINT] = attach_tracing,
+	[PROBE_FENTRY] = attach_tracing,
+	[PROBE_KPROBE] = attach_kprobe,
+	[PROBE_WALK] = attach_walk,
+};
+
+static bool passes(int err)
+{
+	return err == -EAGAIN || err == -EBUSY || err == -EINTR || err == -ENOMEM;
+}
+
+static int attach_patiently(const struct manager_options *options, const struct probe *probe,
+			    int prog_fd, const struct tracer *tracer)
+{
+	struct timespec wait = {.tv_nsec = (long)options->attach_wait_ms * 1000000};
+	int fd = -EAGAIN;
+
+	for (uint32_t tried = 0; tried < options->attach_tries && passes(fd); tried++) {
+		if (tried)
+			(void)nanosleep(&wait, NULL);
+		fd = attach_by_kind[probe->kind](options, probe, prog_fd, tracer);
+	}
+	return fd;
+}
+
+int attach_links(struct manager *manager, struct tracer *tracer, char *why, size_t cap)
+{
+	const struct manager_options *options = &manager->options;
+	int left_out = 0;
+	size_t at = 0;
+
+	why[0] = '\0';
+	for (uint32_t i = 0; i < options->type->probe_count; i++) {
+		const struct probe *probe = &options->type->probes[i];
+		struct probe_status *status = &manager->probes[i];
+		int fd;
+
+		if (!plan_has(&options->plan, i))
 			continue;
-		if (tracer->fds[i] < 0) {
-			int err = -errno;
-
-			tracer->fds[i] = -1;
-			snprintf(why, cap, "attach %s: %s", row->name, strerror(-err));
-			return err;
+		fd = attach_patiently(options, probe, tracer->programs[i], tracer);
+		status->state = fd < 0 ? PROBE_FAILED : PROBE_ATTACHED;
+		status->err = fd < 0 ? -fd : 0;
+		tracer->links[i] = fd < 0 ? -1 : fd;
+		if (fd < 0 && probe->required) {
+			snprintf(why, cap, "attach %s: %s", probe->hook, strerror(-fd));
+			return fd;
+		}
+		if (fd < 0 && at < cap) {
+			left_out++;
+			at += (size_t)snprintf(why + at, cap - at, "%sno %s (%s): %s",
+					       at ? "; " : "", probe->hook, strerror(-fd),
+					       probe->without);
 		}
 	}
-	return 0;
+	return left_out;
 }

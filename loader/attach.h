@@ -6,19 +6,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "loader/btf.h"
+#include "loader/manager.h"
 #include "loader/object.h"
 #include "loader/tracer.h"
 
 /*
- * Create the maps and have the programs verified; their fds become the tracer's, which must have
- * none. ring_bytes: a power of two, multiple of the page size.
- * Returns 0, or a negative errno with what libbpf or the verifier said in why.
+ * Create the maps and have the planned programs verified; their fds become the tracer's, which must
+ * have none. Returns 0, -EACCES if the kernel's verifier refused a program, another negative errno;
+ * with what libbpf or the verifier said in why.
  */
-int attach_load(struct tracer *tracer, const struct object *object, uint32_t ring_bytes, char *why,
-		size_t cap);
+int attach_load(struct manager *manager, struct tracer *tracer, const struct object *object,
+		const struct btf_choice *btf, char *why, size_t cap);
 
-/* Attach the loaded programs; the links become the tracer's. Errors as above, naming the program.
+/*
+ * Attach the loaded programs; the links become the tracer's. What passes (EAGAIN, EBUSY ...) is
+ * tried again. An optional program that can't be attached is left out and named in why; a required
+ * one that can't is the error. Returns how many were left out, or a negative errno.
  */
-int attach_links(struct tracer *tracer, char *why, size_t cap);
+int attach_links(struct manager *manager, struct tracer *tracer, char *why, size_t cap);
 
 #endif

@@ -4,17 +4,16 @@
 #define LOADER_HANDOVER_H
 
 #include <stddef.h>
-#include <stdint.h>
 
+#include "loader/manager.h"
 #include "loader/tracer.h"
 
 /*
- * Whether these fds can be gone on with: complete, of the object with this identity, with a ring of
- * this size, each what its name says, all of one load. Asks the kernel about each; needs CAP_BPF
- * effective on kernels before 5.16 or so.
+ * Whether these fds are what the manager would make: complete, maps of these sizes, each what its
+ * name says, all of one load. Asks the kernel about each; needs CAP_BPF effective on kernels before
+ * 5.16 or so. The state of each program is noted in the manager.
  * Returns 0, or a negative errno with what stands against it in why; the fds stay open either way.
  */
-int handover_check(const struct tracer *tracer, uint64_t identity, uint32_t ring_bytes, char *why,
-		   size_t cap);
+int handover_check(struct manager *manager, const struct tracer *tracer, char *why, size_t cap);
 
 #endif

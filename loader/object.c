@@ -12,17 +12,20 @@
 #define FNV_OFFSET UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME  UINT64_C(0x100000001b3)
 
-static uint64_t identity_of(const uint8_t *bytes, size_t len)
+static uint64_t hash_on(uint64_t hash, const uint8_t *bytes, size_t len)
 {
-	uint64_t hash = FNV_OFFSET;
-
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ bytes[i]) * FNV_PRIME;
 	return hash ? hash : 1;
 }
 
+void object_mix(struct object *object, const void *bytes, size_t len)
+{
+	object->identity = hash_on(object->identity, bytes, len);
+}
+
 /* Why this file is not to be trusted; NULL if it is. */
-static const char *distrust(const struct stat *st)
+static const char *distrust(const struct stat *st, size_t most)
 {
 	if (!S_ISREG(st->st_mode))
 		return "is not a regular file: install conntrace's own";
@@ -30,7 +33,7 @@ static const char *distrust(const struct stat *st)
 		return "does not belong to root:root: chown root:root it";
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
 		return "is writable by others than root: chmod go-w it";
-	if (st->st_size <= 0 || st->st_size > OBJECT_BYTES_MAX)
+	if (st->st_size <= 0 || (size_t)st->st_size > most)
 		return "has no plausible size: install conntrace's own";
 	return NULL;
 }
@@ -54,7 +57,8 @@ static int read_whole(int fd, struct object *object)
 	return read(fd, &probe, 1) == 0 ? 0 : -EBUSY;
 }
 
-static int read_trusted(int fd, struct object *object, const char *name, char *why, size_t cap)
+static int read_trusted(int fd, struct object *object, const char *name, size_t most, char *why,
+			size_t cap)
 {
 	const char *reason;
 	struct stat st;
@@ -65,7 +69,7 @@ static int read_trusted(int fd, struct object *object, const char *name, char *w
 		snprintf(why, cap, "%s: %s", name, strerror(-err));
 		return err;
 	}
-	reason = distrust(&st);
+	reason = distrust(&st, most);
 	if (reason) {
 		snprintf(why, cap, "%s %s", name, reason);
 		return -EPERM;
@@ -96,7 +100,8 @@ static const char *open_remedy(int err)
 	return strerror(-err);
 }
 
-int object_open(struct object *object, int dir_fd, const char *name, char *why, size_t cap)
+int object_open(struct object *object, int dir_fd, const char *name, size_t most, char *why,
+		size_t cap)
 {
 	/* O_NONBLOCK: a FIFO in its place must not hold us up. */
 	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
@@ -108,10 +113,10 @@ int object_open(struct object *object, int dir_fd, const char *name, char *why, 
 		snprintf(why, cap, "%s %s", name, open_remedy(err));
 		return err;
 	}
-	err = read_trusted(fd, object, name, why, cap);
+	err = read_trusted(fd, object, name, most, why, cap);
 	close(fd);
 	if (!err)
-		object->identity = identity_of(object->bytes, object->len);
+		object->identity = hash_on(FNV_OFFSET, object->bytes, object->len);
 	return err;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The BPF object file: opened so that nobody but root can have written what is loaded. */
+/* A BPF object or BTF file: opened so that nobody but root can have written what is loaded. */
 #ifndef LOADER_OBJECT_H
 #define LOADER_OBJECT_H
 
@@ -21,10 +21,14 @@ struct object {
 
 /*
  * Read the file of that name in the directory: a regular file, no symbolic link, of root and root's
- * group, writable by nobody else. What is checked is what is read: one fd.
- * Returns 0, or a negative errno with the reason and the remedy in why; -EPERM = not trusted.
+ * group, writable by nobody else, of at most that many bytes. What is checked is what is read: one
+ * fd. Returns 0, or a negative errno with the reason and the remedy in why; -EPERM = not trusted.
  */
-int object_open(struct object *object, int dir_fd, const char *name, char *why, size_t cap);
+int object_open(struct object *object, int dir_fd, const char *name, size_t most, char *why,
+		size_t cap);
+
+/* Let the identity depend on these bytes, too. */
+void object_mix(struct object *object, const void *bytes, size_t len);
 
 /* Frees the bytes; the identity stays. */
 void object_close(struct object *object);

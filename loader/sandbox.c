@@ -87,10 +87,10 @@ int sandbox_drop(int iter_link_fd, uint64_t *left)
 
 	if (err)
 		return err;
-	fd = bpf_iter_create(iter_link_fd);
+	fd = iter_link_fd < 0 ? -1 : bpf_iter_create(iter_link_fd);
 	if (fd >= 0)
 		close(fd);
-	else
+	else if (iter_link_fd >= 0)
 		keep = PRIVS_CAP(CAP_BPF);
 	err = privs_set_caps(keep, keep);
 	if (!err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

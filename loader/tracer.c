@@ -8,88 +8,205 @@
 
 #include "bpf/event.h"
 
-_Static_assert(TRACER_FD_COUNT <= PROTO_FDS_MAX, "tracer: its fds fit into one message");
+#define WALK_SOCKETS \
+	{ \
+		PROGRAM_WALK, "bpf_sk_storage_map", PROBE_WALK, FEATURE_iter_storage, \
+			STORE_SOCKET, false, "live connections are not listed" \
+	}
+#define WALK_TABLE \
+	{ \
+		PROGRAM_WALK_TABLE, "bpf_map_elem", PROBE_WALK, FEATURE_iter_map, STORE_TABLE, \
+			false, "live connections are not listed" \
+	}
 
-static const struct tracer_row rows[TRACER_FD_COUNT] = {
-	[TRACER_RING] = {FD_RING, MAP_RING, {.type = BPF_MAP_TYPE_RINGBUF}, 0},
-	[TRACER_COUNTERS] = {FD_COUNTERS,
-			     MAP_COUNTERS,
-			     {BPF_MAP_TYPE_ARRAY, sizeof(struct counters), COUNTER_SLOTS},
-			     0},
-	[TRACER_LEDGER] = {FD_LEDGER,
-			   MAP_LEDGER,
-			   {BPF_MAP_TYPE_ARRAY, sizeof(struct ledger), 1},
-			   0},
-	[TRACER_SETTINGS] = {FD_SETTINGS,
-			     MAP_SETTINGS,
-			     {BPF_MAP_TYPE_ARRAY, sizeof(struct settings), 1},
-			     0},
-	[TRACER_CONNECTIONS] = {FD_MAP, MAP_CONNECTIONS, {.type = BPF_MAP_TYPE_SK_STORAGE}, 0},
-	[TRACER_PROG_SET_STATE] = {FD_PROGRAM, PROGRAM_SET_STATE, {0}, 0},
-	[TRACER_PROG_DESTROY] = {FD_PROGRAM, PROGRAM_DESTROY, {0}, 0},
-	[TRACER_PROG_WALK] = {FD_PROGRAM, PROGRAM_WALK, {0}, 0},
-	[TRACER_LINK_SET_STATE] = {FD_LINK, PROGRAM_SET_STATE, {0}, TRACER_PROG_SET_STATE},
-	[TRACER_LINK_DESTROY] = {FD_LINK, PROGRAM_DESTROY, {0}, TRACER_PROG_DESTROY},
-	[TRACER_LINK_WALK] = {FD_ITER, PROGRAM_WALK, {0}, TRACER_PROG_WALK},
+/* The same functions, whether by fentry or by kprobe. Their arguments differ in no kernel. */
+#define FUNCTIONS(kind) \
+	{PROGRAM_SET_STATE, "tcp_set_state", kind, FEATURE_fn_tcp_set_state, STORE_ANY, true, \
+	 NULL}, \
+		{PROGRAM_DESTROY, "inet_csk_destroy_sock", kind, \
+		 FEATURE_fn_inet_csk_destroy_sock, STORE_ANY, true, NULL}, \
+		{PROGRAM_LISTEN, "inet_csk_listen_start", kind, \
+		 FEATURE_fn_inet_csk_listen_start, STORE_ANY, false, \
+		 "an accepted connection has no owner before accept"}, \
+		{PROGRAM_ACCEPT, "security_sock_graft", kind, FEATURE_fn_security_sock_graft, \
+		 STORE_ANY, false, "an accepted connection belongs to its listener until it closes"}, \
+	{ \
+		PROGRAM_CHILD, "tcp_child_process", kind, FEATURE_fn_tcp_child_process, \
+			STORE_TABLE, false, "an accepted connection has no owner before accept" \
+	}
+
+static const struct tracer_type types[TRACER_COUNT] = {
+	[TRACER_FENTRY] = {.name = "fentry",
+			   .object = "tracer-fentry.bpf.o",
+			   .probes = {FUNCTIONS(PROBE_FENTRY), WALK_SOCKETS, WALK_TABLE},
+			   .probe_count = 7},
+	[TRACER_TRACEPOINT] = {.name = "tracepoint",
+			       .object = "tracer-tracepoint.bpf.o",
+			       .probes = {{PROGRAM_SET_STATE, "inet_sock_set_state",
+					   PROBE_TRACEPOINT, FEATURE_tp_inet_sock_set_state,
+					   STORE_ANY, true, NULL},
+					  {PROGRAM_DESTROY, "tcp_destroy_sock", PROBE_TRACEPOINT,
+					   FEATURE_tp_tcp_destroy_sock, STORE_ANY, true, NULL},
+					  WALK_SOCKETS,
+					  WALK_TABLE},
+			       .probe_count = 4},
+	[TRACER_KPROBE] = {.name = "kprobe",
+			   .object = "tracer-kprobe.bpf.o",
+			   .probes = {FUNCTIONS(PROBE_KPROBE), WALK_TABLE},
+			   .probe_count = 6},
 };
 
-const struct tracer_row *tracer_row(enum tracer_fd which)
+const struct tracer_type *tracer_type(enum config_tracer which)
 {
-	return &rows[which];
+	return &types[which];
+}
+
+static const struct tracer_map_row maps[TRACER_MAPS] = {
+	[TRACER_RING] = {FD_RING, MAP_RING, BPF_MAP_TYPE_RINGBUF, 0, 0},
+	[TRACER_COUNTERS] = {FD_COUNTERS, MAP_COUNTERS, BPF_MAP_TYPE_ARRAY, sizeof(struct counters),
+			     COUNTER_SLOTS},
+	[TRACER_LEDGER] = {FD_LEDGER, MAP_LEDGER, BPF_MAP_TYPE_ARRAY, sizeof(struct ledger), 1},
+	[TRACER_SETTINGS] = {FD_SETTINGS, MAP_SETTINGS, BPF_MAP_TYPE_ARRAY, sizeof(struct settings),
+			     1},
+	[TRACER_TELEMETRY] = {FD_TELEMETRY, MAP_TELEMETRY, BPF_MAP_TYPE_ARRAY,
+			      sizeof(struct telemetry), TELEMETRY_ROWS},
+	[TRACER_CONNECTIONS] = {FD_MAP, MAP_CONNECTIONS, BPF_MAP_TYPE_SK_STORAGE, 0, 0},
+};
+
+static const struct tracer_map_row table = {FD_MAP, MAP_CONN_TABLE, BPF_MAP_TYPE_HASH, 0, 0};
+
+const struct tracer_map_row *tracer_map(enum tracer_map which, enum probe_store store)
+{
+	return which == TRACER_CONNECTIONS && store == STORE_TABLE ? &table : &maps[which];
+}
+
+/* --- its fds --- */
+
+static void fill(int *fds, size_t count, int value)
+{
+	for (size_t i = 0; i < count; i++)
+		fds[i] = value;
+}
+
+static void close_all(int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	fill(fds, count, -1);
 }
 
 void tracer_init(struct tracer *tracer)
 {
-	tracer->identity = 0;
-	for (int i = 0; i < TRACER_FD_COUNT; i++)
-		tracer->fds[i] = -1;
+	*tracer = (struct tracer){.type = NULL};
+	fill(tracer->maps, TRACER_MAPS, -1);
+	fill(tracer->programs, TRACER_PROBES_MAX, -1);
+	fill(tracer->links, TRACER_PROBES_MAX, -1);
 }
 
 void tracer_close(struct tracer *tracer)
 {
-	for (int i = 0; i < TRACER_FD_COUNT; i++)
-		if (tracer->fds[i] >= 0)
-			close(tracer->fds[i]);
+	close_all(tracer->links, TRACER_PROBES_MAX);
+	close_all(tracer->programs, TRACER_PROBES_MAX);
+	close_all(tracer->maps, TRACER_MAPS);
 	tracer_init(tracer);
 }
 
-uint32_t tracer_fd_count(const struct tracer *tracer)
+int tracer_walk_link(const struct tracer *tracer)
 {
-	uint32_t count = 0;
-
-	for (int i = 0; i < TRACER_FD_COUNT; i++)
-		count += tracer->fds[i] >= 0;
-	return count;
-}
-
-static int row_find(const struct msg_fd *fd)
-{
-	for (int i = 0; i < TRACER_FD_COUNT; i++)
-		if (rows[i].kind == fd->kind && strcmp(rows[i].name, fd->name) == 0)
-			return i;
+	for (uint32_t i = 0; tracer->type && i < tracer->type->probe_count; i++)
+		if (tracer->type->probes[i].kind == PROBE_WALK && tracer->links[i] >= 0)
+			return tracer->links[i];
 	return -1;
 }
 
-void tracer_take(struct tracer *tracer, const struct msg_manifest *manifest,
-		 struct dispatch_fds *fds)
-{
-	tracer->identity = manifest->identity;
-	for (uint32_t i = 0; i < manifest->fd_count && i < fds->count; i++) {
-		int row = row_find(&manifest->fds[i]);
+/* --- the manifest: the one order in which the fds of a tracer are gone through --- */
 
-		if (row >= 0 && tracer->fds[row] < 0)
-			tracer->fds[row] = dispatch_take_fd(fds, i);
-	}
+static uint32_t link_kind(const struct probe *probe)
+{
+	return probe->kind == PROBE_WALK ? FD_ITER : FD_LINK;
 }
+
+static void list(struct msg_manifest *manifest, int *fds, uint32_t kind, const char *name, int fd)
+{
+	uint32_t i = manifest->fd_count;
+
+	if (fd < 0)
+		return;
+	manifest->fds[i].kind = kind;
+	snprintf(manifest->fds[i].name, sizeof(manifest->fds[i].name), "%s", name);
+	fds[i] = fd;
+	manifest->fd_count++;
+}
+
+_Static_assert(TRACER_MAPS + 2 * TRACER_PROBES_MAX < PROTO_FDS_MAX,
+	       "tracer: its fds, and the directory beside them, fit into one message");
 
 void tracer_manifest(const struct tracer *tracer, struct msg_manifest *manifest, int *fds)
 {
 	memset(manifest, 0, sizeof(*manifest));
 	manifest->identity = tracer->identity;
-	manifest->fd_count = TRACER_FD_COUNT;
-	for (int i = 0; i < TRACER_FD_COUNT; i++) {
-		manifest->fds[i].kind = rows[i].kind;
-		snprintf(manifest->fds[i].name, sizeof(manifest->fds[i].name), "%s", rows[i].name);
-		fds[i] = tracer->fds[i];
+	for (int i = 0; i < TRACER_MAPS; i++) {
+		const struct tracer_map_row *row = tracer_map((enum tracer_map)i, tracer->store);
+
+		list(manifest, fds, row->fd_kind, row->name, tracer->maps[i]);
+	}
+	for (uint32_t i = 0; i < tracer->type->probe_count; i++) {
+		const struct probe *probe = &tracer->type->probes[i];
+
+		list(manifest, fds, FD_PROGRAM, probe->program, tracer->programs[i]);
+		list(manifest, fds, link_kind(probe), probe->program, tracer->links[i]);
+	}
+}
+
+void tracer_inherit(struct tracer_inheritance *inheritance, const struct msg_manifest *manifest,
+		    struct dispatch_fds *fds, enum fd_kind but)
+{
+	inheritance->manifest = *manifest;
+	fill(inheritance->fds, PROTO_FDS_MAX, -1);
+	for (uint32_t i = 0; i < manifest->fd_count && i < fds->count; i++)
+		if (manifest->fds[i].kind != but)
+			inheritance->fds[i] = dispatch_take_fd(fds, i);
+}
+
+void tracer_disinherit(struct tracer_inheritance *inheritance)
+{
+	close_all(inheritance->fds, PROTO_FDS_MAX);
+	inheritance->manifest.fd_count = 0;
+}
+
+/* The fd of that kind and name, which then is the caller's; -1 = there is none. */
+static int take(struct tracer_inheritance *inheritance, uint32_t kind, const char *name)
+{
+	const struct msg_manifest *manifest = &inheritance->manifest;
+
+	for (uint32_t i = 0; i < manifest->fd_count; i++) {
+		int fd = inheritance->fds[i];
+
+		if (manifest->fds[i].kind != kind || strcmp(manifest->fds[i].name, name) != 0)
+			continue;
+		inheritance->fds[i] = -1;
+		return fd;
+	}
+	return -1;
+}
+
+void tracer_take(struct tracer *tracer, const struct tracer_type *type, enum probe_store store,
+		 struct tracer_inheritance *inheritance)
+{
+	tracer_init(tracer);
+	tracer->type = type;
+	tracer->store = store;
+	tracer->identity = inheritance->manifest.identity;
+	for (int i = 0; i < TRACER_MAPS; i++) {
+		const struct tracer_map_row *row = tracer_map((enum tracer_map)i, store);
+
+		tracer->maps[i] = take(inheritance, row->fd_kind, row->name);
+	}
+	for (uint32_t i = 0; i < type->probe_count; i++) {
+		const struct probe *probe = &type->probes[i];
+
+		tracer->programs[i] = take(inheritance, FD_PROGRAM, probe->program);
+		tracer->links[i] = take(inheritance, link_kind(probe), probe->program);
 	}
 }

@@ -7,7 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define COUNTERS_BYTES (COUNTER_SLOTS * sizeof(struct counters))
+#define COUNTERS_BYTES  (COUNTER_SLOTS * sizeof(struct counters))
+#define TELEMETRY_BYTES (TELEMETRY_ROWS * sizeof(struct telemetry))
 
 void custody_init(struct custody *custody)
 {
@@ -34,22 +35,27 @@ int custody_fd(const struct custody *custody, enum fd_kind kind)
 	return i < 0 ? -1 : custody->fds[i];
 }
 
-/* kernel/bpf/syscall.c names its anonymous inodes bpf-map, bpf_link, bpf-prog ... */
-static bool is_bpf(int fd)
+/*
+ * kernel/bpf/syscall.c names its anonymous inodes bpf-map, bpf_link, bpf-prog ...; a link to a
+ * kprobe can be a perf event (kernel/events/core.c).
+ */
+static bool is_bpf(int fd, uint32_t kind)
 {
 	static const char prefix[] = "anon_inode:bpf";
 	char path[32], target[64];
 	ssize_t len;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	len = readlink(path, target, sizeof(target));
-	return len >= (ssize_t)sizeof(prefix) && memcmp(target, prefix, sizeof(prefix) - 1) == 0;
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len > 0 ? len : 0] = '\0';
+	return strncmp(target, prefix, sizeof(prefix) - 1) == 0 ||
+	       (kind == FD_LINK && strcmp(target, "anon_inode:[perf_event]") == 0);
 }
 
 static bool complete(const struct msg_manifest *manifest, const struct dispatch_fds *fds)
 {
-	static const enum fd_kind needed[] = {FD_RING,     FD_COUNTERS, FD_LEDGER,
-					      FD_SETTINGS, FD_LINK,     FD_ITER};
+	static const enum fd_kind needed[] = {FD_RING,     FD_COUNTERS,  FD_LEDGER,
+					      FD_SETTINGS, FD_TELEMETRY, FD_LINK};
 
 	if (manifest->fd_count != fds->count || !manifest->identity)
 		return false;
@@ -57,7 +63,7 @@ static bool complete(const struct msg_manifest *manifest, const struct dispatch_
 		if (find(manifest, needed[i]) < 0)
 			return false;
 	for (uint32_t i = 0; i < fds->count; i++)
-		if (!is_bpf(fds->fds[i]))
+		if (!is_bpf(fds->fds[i], manifest->fds[i].kind))
 			return false;
 	return true;
 }
@@ -75,8 +81,11 @@ static void unmap(struct custody *custody)
 		munmap((void *)(uintptr_t)custody->counters, COUNTERS_BYTES);
 	if (custody->ledger)
 		munmap((void *)(uintptr_t)custody->ledger, sizeof(*custody->ledger));
+	if (custody->telemetry)
+		munmap((void *)(uintptr_t)custody->telemetry, TELEMETRY_BYTES);
 	custody->counters = NULL;
 	custody->ledger = NULL;
+	custody->telemetry = NULL;
 }
 
 int custody_take(struct custody *custody, const struct msg_manifest *manifest,
@@ -89,7 +98,8 @@ int custody_take(struct custody *custody, const struct msg_manifest *manifest,
 	/* The kernel refuses to map beyond a map's memory, so no length can lie. */
 	taken.counters = map_readable(fds->fds[find(manifest, FD_COUNTERS)], COUNTERS_BYTES);
 	taken.ledger = map_readable(fds->fds[find(manifest, FD_LEDGER)], sizeof(*custody->ledger));
-	if (!taken.counters || !taken.ledger) {
+	taken.telemetry = map_readable(fds->fds[find(manifest, FD_TELEMETRY)], TELEMETRY_BYTES);
+	if (!taken.counters || !taken.ledger || !taken.telemetry) {
 		unmap(&taken);
 		return -EPROTO;
 	}
@@ -142,4 +152,21 @@ void custody_ledger(const struct custody *custody, uint64_t out[MSG_LEDGER])
 	memset(out, 0, MSG_LEDGER * sizeof(out[0]));
 	for (uint32_t i = 0; values && i < MSG_LEDGER; i++)
 		out[i] = __atomic_load_n(&values[i], __ATOMIC_RELAXED);
+}
+
+uint32_t custody_refusals(const struct custody *custody, struct msg_refusal out[MSG_REFUSALS_MAX])
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; custody->telemetry && i < TELEMETRY_ROWS * TELEMETRY_ERRNOS; i++) {
+		const struct telemetry *row = &custody->telemetry[i / TELEMETRY_ERRNOS];
+		uint64_t count =
+			__atomic_load_n(&row->count[i % TELEMETRY_ERRNOS], __ATOMIC_RELAXED);
+
+		if (count && found < MSG_REFUSALS_MAX)
+			out[found++] = (struct msg_refusal){.row = i / TELEMETRY_ERRNOS,
+							    .err = i % TELEMETRY_ERRNOS,
+							    .count = count};
+	}
+	return found;
 }

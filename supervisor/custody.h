@@ -37,4 +37,7 @@ void custody_counters(const struct custody *custody, uint64_t out[MSG_COUNTERS])
 /* The exporter's ledger, in the order of LEDGER; zeroes if none. */
 void custody_ledger(const struct custody *custody, uint64_t out[MSG_LEDGER]);
 
+/* What helpers and maps refused, as far as it fits; returns how many. */
+uint32_t custody_refusals(const struct custody *custody, struct msg_refusal out[MSG_REFUSALS_MAX]);
+
 #endif

@@ -148,6 +148,24 @@ static int on_step(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
+static int on_outcome(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)fds;
+	proc->sup->outcomes[msg->outcome.tracer][msg->outcome.outcome]++;
+	return 0;
+}
+
+static int on_tracer(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)fds;
+	proc->sup->tracer = msg->tracer;
+	return 0;
+}
+
 static int on_loaded(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct proc *proc = ctx;
@@ -262,6 +280,8 @@ const struct dispatch_table messages_table = {
 		{
 			[MSG_HELLO] = on_hello,
 			[MSG_STEP] = on_step,
+			[MSG_OUTCOME] = on_outcome,
+			[MSG_TRACER] = on_tracer,
 			[MSG_LOADED] = on_loaded,
 			[MSG_READY] = on_ready,
 			[MSG_HEALTH] = on_health,

@@ -38,6 +38,32 @@ static bool is_missing(const struct proc *proc)
 	return proc->role != ROLE_VERIFIER && proc->life.wanted && proc->life.state != LIFE_RUNNING;
 }
 
+static bool is_degraded(const struct msg_tracer *tracer)
+{
+	for (uint32_t i = 0; i < tracer->probe_count; i++)
+		if (tracer->probes[i].state == PROBE_MISSING ||
+		    tracer->probes[i].state == PROBE_FAILED)
+			return true;
+	return false;
+}
+
+static int send_trouble(const struct supervisor *sup, int fd)
+{
+	static struct msg_trouble trouble;
+
+	memset(&trouble, 0, sizeof(trouble));
+	for (uint32_t i = 0; i < TRACER_COUNT * OUTCOME_COUNT; i++) {
+		uint32_t tracer = i / OUTCOME_COUNT, outcome = i % OUTCOME_COUNT;
+		uint64_t count = sup->outcomes[tracer][outcome];
+
+		if (count && trouble.outcome_count < MSG_OUTCOMES_MAX)
+			trouble.outcomes[trouble.outcome_count++] = (struct msg_outcome_count){
+				.tracer = tracer, .outcome = outcome, .count = count};
+	}
+	trouble.refusal_count = custody_refusals(&sup->custody, trouble.refusals);
+	return control_answer(fd, MSG_TROUBLE, &trouble);
+}
+
 static int send_summary(const struct supervisor *sup, int fd)
 {
 	static struct msg_summary summary;
@@ -46,6 +72,8 @@ static int send_summary(const struct supervisor *sup, int fd)
 	summary.tracing = sup->up && custody_holds(&sup->custody);
 	for (int role = 0; role < ROLE_COUNT; role++)
 		summary.degraded |= is_missing(&sup->procs[role]) ? 1u : 0u;
+	if (is_degraded(&sup->tracer))
+		summary.degraded = 1;
 	summary.started_ns = sup->started_ns;
 	summary.config_version = sup->configure.current.version;
 	summary.config_applied = sup->configure.applied;
@@ -75,6 +103,10 @@ void status_send(struct supervisor *sup, int fd)
 		err = send_child(&sup->procs[order[i]], fd);
 	for (uint32_t i = 0; i < sup->ladder_count && !err; i++)
 		err = control_answer(fd, MSG_LADDER, &sup->ladder[i]);
+	if (!err && sup->tracer.probe_count)
+		err = control_answer(fd, MSG_PROBES, &sup->tracer);
+	if (!err)
+		err = send_trouble(sup, fd);
 	if (!err)
 		(void)send_summary(sup, fd);
 }

@@ -38,6 +38,7 @@ struct custody {
 	int fds[PROTO_FDS_MAX];
 	const struct counters *counters; /* COUNTER_SLOTS of them, mapped; NULL = none */
 	const struct ledger *ledger;     /* mapped; NULL = none */
+	const struct telemetry *telemetry; /* TELEMETRY_ROWS of them, mapped; NULL = none */
 };
 
 /* Configuration text: one memfd, and what lies where in it. */
@@ -63,7 +64,7 @@ struct configure {
 	char verdict[MSG_TEXT_MAX];
 };
 
-#define LADDER_MAX  32u
+#define LADDER_MAX  48u
 #define CLIENTS_MAX 16u
 
 /* A command-line client that hasn't asked yet. */
@@ -97,6 +98,8 @@ struct supervisor {
 	struct notify notify;
 	struct msg_step ladder[LADDER_MAX];
 	uint32_t ladder_count;
+	struct msg_tracer tracer; /* as the loader last described it; no probes = not yet */
+	uint64_t outcomes[TRACER_COUNT][OUTCOME_COUNT];
 	uint64_t started_ns;
 	uint64_t walk_id;
 	uint64_t walk_allowed_ms; /* no walk on a client's demand before this */

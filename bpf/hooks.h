@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What each hook means, whichever way the kernel calls it. The tracers only say where they attach. */
+#ifndef CONNTRACE_HOOKS_H
+#define CONNTRACE_HOOKS_H
+
+#include "lifecycle.h"
+#include "snapshot.h"
+
+#define STATE_BIT(state) (1u << (state))
+#define STATES_OF_INTEREST \
+	(STATE_BIT(TCP_ESTABLISHED) | STATE_BIT(TCP_SYN_SENT) | STATE_BIT(TCP_FIN_WAIT1) | \
+	 STATE_BIT(TCP_CLOSE) | STATE_BIT(TCP_LAST_ACK) | STATE_BIT(TCP_LISTEN))
+
+static __always_inline bool sk_is_tcp(struct sock *sk)
+{
+	int failed = 0;
+
+	return READ(TYPED_POINTERS, failed, sk, sk_protocol) == IPPROTO_TCP;
+}
+
+/* The report is filled: write it. */
+static __always_inline void report_change(struct sock *sk, struct run *run)
+{
+	int outcome = conn_report(sk, run->report);
+
+	if (run->report->type == EVENT_OPEN)
+		COUNT_OUTCOME(run->count, open, outcome);
+	else
+		COUNT_OUTCOME(run->count, close, outcome);
+}
+
+/* Whether the socket that leaves this state for CLOSE was a connection. */
+static __always_inline bool was_connection(int oldstate, const struct conn *conn)
+{
+	return oldstate != TCP_LISTEN && (oldstate != TCP_SYN_RECV || conn_is_open(conn));
+}
+
+/* Returns whether there is something to report. */
+static __always_inline bool state_changed(struct sock *sk, struct run *run, int oldstate,
+					  int newstate, bool accepted)
+{
+	struct counters *count = run->count;
+	struct conn *conn = NULL;
+	bool reported = false;
+
+	if (newstate == TCP_CLOSE) {
+		conn = store_get(sk);
+		reported = was_connection(oldstate, conn);
+		if (reported) {
+			conn_count_end(conn, count);
+			report_fill(run->report, EVENT_CLOSE, (__u8)oldstate, conn);
+		}
+		conn_forget(sk, conn);
+	} else if (newstate == TCP_SYN_SENT) {
+		conn_connect(sk, count);
+	} else if (newstate == TCP_LISTEN) {
+		conn_listen(sk, count);
+	} else if (accepted || newstate == TCP_ESTABLISHED) {
+		conn = conn_establish(sk, count, accepted);
+		reported = conn != NULL;
+		if (reported)
+			report_fill(run->report, EVENT_OPEN, (__u8)newstate, conn);
+	}
+	if (newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK)
+		conn_own_closing(sk, count);
+	return reported;
+}
+
+/* A socket is about to go from one state to another: tcp_set_state(). */
+static __always_inline void on_state(struct sock *sk, int oldstate, int newstate)
+{
+	bool accepted = oldstate == TCP_SYN_RECV && newstate != TCP_CLOSE;
+	struct run run;
+
+	if (!accepted && !(STATE_BIT(newstate & 31) & STATES_OF_INTEREST))
+		return;
+	if (!sk_is_tcp(sk) || !run_begin(&run, HOOK_STATE))
+		return;
+	COUNT(run.count, run_set_state);
+	if (state_changed(sk, &run, oldstate, newstate, accepted))
+		report_change(sk, &run);
+	run_end(&run);
+}
+
+/* A process calls listen: inet_csk_listen_start(). */
+static __always_inline void on_listen(struct sock *sk)
+{
+	struct counters *count = counters_get();
+
+	if (!count || !sk_is_tcp(sk))
+		return;
+	COUNT(count, run_listen);
+	conn_listen(sk, count);
+}
+
+/* A socket gets its struct socket, in the process that called accept: security_sock_graft(). */
+static __always_inline void on_accept(struct sock *sk)
+{
+	struct counters *count = counters_get();
+
+	if (!count || !sk_is_tcp(sk))
+		return;
+	COUNT(count, run_accept);
+	conn_accept(sk);
+}
+
+/* A listener's child meets the segment that completes its handshake: tcp_child_process(). */
+static __always_inline void on_child(struct sock *listener, struct sock *sk)
+{
+	struct counters *count = counters_get();
+
+	if (!count || !store_is_table() || !sk_is_tcp(sk))
+		return;
+	COUNT(count, run_child);
+	conn_inherit(listener, sk, count);
+}
+
+/* A socket goes away. Its change to CLOSE can have been missed: see run.h. */
+static __always_inline void on_destroy(struct sock *sk)
+{
+	struct conn *conn = store_get(sk);
+	struct run run;
+
+	if (conn_is_open(conn) && run_begin(&run, HOOK_DESTROY)) {
+		COUNT(run.count, run_destroy);
+		COUNT(run.count, closed_late);
+		conn_count_end(conn, run.count);
+		report_fill(run.report, EVENT_CLOSE, TCP_CLOSE, conn);
+		report_change(sk, &run);
+		run_end(&run);
+	}
+	conn_forget(sk, conn);
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is remembered of a socket between its state changes, and where: in the socket's own storage
+ * where the kernel lets these programs use it (5.11 and newer, not for kprobes): freed with the
+ * socket, no size limit. Else in a table keyed by the socket's address, sized from the memory
+ * budget. If it is full the connection's end is still reported, from the socket, as partial.
+ */
+#ifndef CONNTRACE_STORE_H
+#define CONNTRACE_STORE_H
+
+#include "maps.h"
+
+#define CONN_OPENED   1u /* counted in opened_*, and not yet in closed */
+#define CONN_LISTENER 2u /* a listening socket, or the copy an accepted socket starts with */
+
+/* An accepted socket starts with a copy of its listener's: its provisional owner. */
+struct conn {
+	__u64 cookie; /* 0 = the kernel has one */
+	__u64 opened_ns;
+	__u64 established_ns;
+	__u64 comm[EVENT_COMM_LEN / sizeof(__u64)];
+	__u32 pid;
+	__u32 uid;
+	__u8 owner;
+	__u8 direction;
+	__u8 flags;
+	__u8 tenant; /* 1: the owner is in the tracer's pid namespace */
+	__u8 pad[4];
+};
+_Static_assert(sizeof(struct conn) == 56, "conn: size");
+
+#if TYPED_POINTERS
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct conn);
+} connections SEC(".maps");
+#endif
+
+/* max_entries is replaced by the loader: from the budget, or 1 where sockets have storage. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct conn);
+} conn_table SEC(".maps");
+
+static __always_inline bool store_is_table(void)
+{
+	return !TYPED_POINTERS || !constants.socket_storage;
+}
+
+static __always_inline struct conn *table_get(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	return bpf_map_lookup_elem(&conn_table, &key);
+}
+
+/* A new entry with this content; NULL when the table is full. */
+static __always_inline struct conn *table_create(struct sock *sk, const struct conn *conn)
+{
+	__u64 key = (__u64)sk;
+	long err = bpf_map_update_elem(&conn_table, &key, conn, BPF_ANY);
+
+	if (err) {
+		telemetry_note(TELEMETRY_map_conn_table, err);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&conn_table, &key);
+}
+
+static __always_inline void table_forget(struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	(void)bpf_map_delete_elem(&conn_table, &key);
+}
+
+static __always_inline struct conn *store_get(struct sock *sk)
+{
+#if TYPED_POINTERS
+	if (!store_is_table())
+		return bpf_sk_storage_get(&connections, (void *)sk, NULL, 0);
+#endif
+	return table_get(sk);
+}
+
+/* What is there, else an empty one; NULL when there is no room. */
+static __always_inline struct conn *store_create(struct sock *sk, struct counters *count)
+{
+	struct conn *conn;
+
+#if TYPED_POINTERS
+	if (!store_is_table()) {
+		conn = bpf_sk_storage_get(&connections, (void *)sk, NULL,
+					  BPF_SK_STORAGE_GET_F_CREATE);
+		if (!conn) {
+			telemetry_note(TELEMETRY_map_connections, 0);
+			COUNT(count, storage_failed);
+		}
+		return conn;
+	}
+#endif
+	conn = table_get(sk);
+	if (!conn) {
+		struct conn empty = {.cookie = 0};
+
+		conn = table_create(sk, &empty);
+		if (!conn)
+			COUNT(count, storage_failed);
+	}
+	return conn;
+}
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kprobe tracer, for kernels without BTF tracepoints or BPF trampolines, or without BTF of their
+ * own. The kernel passes registers: nothing has a type, and sockets have no storage.
+ */
+#define TYPED_POINTERS false
+#include "hooks.h"
+#include "walk_table.h"
+
+#include <bpf/bpf_tracing.h>
+
+SEC("kprobe/tcp_set_state")
+int trace_set_state(struct pt_regs *ctx)
+{
+	struct sock *sk = (struct sock *)PT_REGS_PARM1(ctx);
+	int failed = 0;
+
+	on_state(sk, READ(false, failed, sk, __sk_common.skc_state), (int)PT_REGS_PARM2(ctx));
+	return 0;
+}
+
+SEC("kprobe/inet_csk_listen_start")
+int trace_listen(struct pt_regs *ctx)
+{
+	on_listen((struct sock *)PT_REGS_PARM1(ctx));
+	return 0;
+}
+
+SEC("kprobe/security_sock_graft")
+int trace_accept(struct pt_regs *ctx)
+{
+	on_accept((struct sock *)PT_REGS_PARM1(ctx));
+	return 0;
+}
+
+SEC("kprobe/tcp_child_process")
+int trace_child(struct pt_regs *ctx)
+{
+	on_child((struct sock *)PT_REGS_PARM1(ctx), (struct sock *)PT_REGS_PARM2(ctx));
+	return 0;
+}
+
+SEC("kprobe/inet_csk_destroy_sock")
+int trace_destroy_sock(struct pt_regs *ctx)
+{
+	on_destroy((struct sock *)PT_REGS_PARM1(ctx));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
