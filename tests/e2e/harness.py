@@ -21,16 +21,21 @@ CONNGEN = os.path.join(OUT, "bench", "conngen")
 CHILDREN = ("loader", "exporter", "poller")
 
 
-def wait_for(what, condition, seconds=10.0):
-    """Poll until condition() is true and return what it gave; fail after the time."""
+def wait_until(condition, seconds=10.0):
+    """Poll until condition() is true, or the time is up; returns what it gave last."""
     end = time.monotonic() + seconds
     while True:
         got = condition()
-        if got:
+        if got or time.monotonic() > end:
             return got
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.02)
+
+
+def wait_for(what, condition, seconds=10.0):
+    """Poll until condition() is true and return what it gave; fail after the time."""
+    got = wait_until(condition, seconds)
+    check(got, f"not within {seconds} s: {what}")
+    return got
 
 
 def check(true, message):
@@ -114,9 +119,19 @@ class Tracer:
             return status["identity"]["waiting"] == 0 and status
         return wait_for("the ring drained", empty)
 
-    def records(self):
-        with open(self.records_path, encoding="utf-8") as f:
-            return [json.loads(line) for line in f]
+    def records(self, path=None):
+        """Those written so far; the last line may be under way."""
+        with open(path or self.records_path, encoding="utf-8") as f:
+            return [json.loads(line) for line in f if line.endswith("\n")]
+
+    def closes(self, netns, count=0):
+        """The close records of a namespace. Those who made the connections may be done before the
+        last ACK of one: so many are waited for, and after a while it is what is there."""
+        def found():
+            return [r for r in self.records() if r["event"] == "close" and r["netns"] == netns]
+        # A repetition does not count; a tracer loaded anew begins its sequences again.
+        wait_until(lambda: len({(r["cpu"], r["seq"], r["closed_ns"]) for r in found()}) >= count)
+        return found()
 
     def stop(self, code=0):
         if self.proc and self.proc.poll() is None:

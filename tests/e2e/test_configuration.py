@@ -5,7 +5,8 @@ import os
 import signal
 import time
 
-from harness import (CHILDREN, Tracer, check, conngen, equal, main, network_namespace, wait_for)
+from harness import (CHILDREN, Tracer, check, conngen, equal, main, network_namespace, wait_for,
+                     wait_until)
 
 
 def put(tracer, name, text):
@@ -42,8 +43,7 @@ def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
         before = tracer.status()["counters"]["filtered_close"]
         conngen(prefix, "run", "--connections", "50", "--port", "7001")
         conngen(prefix, "run", "--connections", "30", "--port", "7100")
-        wait_for("30 recorded", lambda: len([r for r in tracer.records() if r["netns"] == netns
-                                             and r["event"] == "close"]) == 60)
+        equal(len(tracer.closes(netns, 60)), 60, "close records of those that are not filtered")
         equal(tracer.status()["counters"]["filtered_close"] - before, 100, "filtered")
         walks = tracer.process("loader")["stats"]["walks"]
         wait_for("walks at the new interval",
@@ -87,7 +87,7 @@ def test_a_file_that_others_may_write_is_not_taken():
 def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
         conngen(prefix, "run", "--connections", "200")
-        tracer.drained()
+        tracer.closes(netns, 400)
         moved = tracer.records_path + ".1"
         os.rename(tracer.records_path, moved)
         exporter = tracer.process("exporter")["pid"]
@@ -96,18 +96,15 @@ def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():
         tracer.proc.send_signal(signal.SIGHUP)
         conngen(prefix, "run", "--connections", "200", "--rate", "400")
         wait_for("a new exporter", lambda: tracer.running("exporter", other_than=exporter))
-        tracer.drained()
         conngen(prefix, "run", "--connections", "10")
-        tracer.drained()
-        old = tracer.records_path
-        tracer.records_path = moved
-        records = tracer.records()
-        tracer.records_path = old
-        records += tracer.records()
-        ours = [r for r in records if r["netns"] == netns]
-        closed = {(r["cpu"], r["seq"]) for r in ours if r["event"] == "close"}
-        equal(len(closed), 820, "close records over both files")
-        check(sum(r["event"] == "open" for r in ours) >= 20, "no open record after the reload")
+
+        def ours(event):
+            return {(r["cpu"], r["seq"]) for path in (moved, tracer.records_path)
+                    for r in tracer.records(path) if r["netns"] == netns and r["event"] == event}
+
+        wait_until(lambda: len(ours("close")) >= 820)
+        equal(len(ours("close")), 820, "close records over both files")
+        check(len(ours("open")) >= 20, "no open record after the reload")
 
 
 def test_what_is_no_longer_fetched_is_no_longer_in_force():
@@ -133,6 +130,7 @@ def test_what_is_no_longer_fetched_is_no_longer_in_force():
 def test_a_ring_of_another_size_is_a_new_tracer_and_no_crash():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
         conngen(prefix, "run", "--connections", "300")
+        tracer.closes(netns, 600)
         tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
                             "memory_budget: 4MiB\n")
         exporter = tracer.process("exporter")["pid"]
@@ -143,9 +141,7 @@ def test_a_ring_of_another_size_is_a_new_tracer_and_no_crash():
         equal(process["replaced"], 1, "exporter replaced")
         equal(config(tracer)["ring_bytes"], 1 << 20, "ring")
         conngen(prefix, "run", "--connections", "300")
-        tracer.drained()
-        ours = [r for r in tracer.records() if r["netns"] == netns and r["event"] == "close"]
-        equal(len(ours), 1200, "close records over both tracers")
+        equal(len(tracer.closes(netns, 1200)), 1200, "close records over both tracers")
 
 
 def test_a_local_file_that_became_wrong_changes_nothing():

@@ -101,8 +101,7 @@ def kill_under_traffic(name):
             equal(process["restarts"], n, "restarts in the status")
             check("signal 9" in process["last"], f"last: {process['last']}")
         load.join()
-        tracer.drained()
-        ours = [r for r in tracer.records() if r["event"] == "close" and r["netns"] == netns]
+        ours = tracer.closes(netns, 2 * report["completed"])
         once = {(r["cpu"], r["seq"]): r for r in ours}
         equal(len(once), 2 * report["completed"], "close records")
         equal(sum(r["bytes_sent"] for r in once.values()),

@@ -11,10 +11,6 @@ import time
 from harness import Tracer, check, conngen, equal, main, network_namespace, wait_for
 
 
-def closes(tracer, netns):
-    return [r for r in tracer.records() if r["event"] == "close" and r["netns"] == netns]
-
-
 def ends_of(path):
     """conngen's own list: one line for each end of each connection."""
     with open(path, encoding="ascii") as f:
@@ -25,7 +21,7 @@ def ends_of(path):
 
 def ends_at(tracer, netns, port):
     """The close records of both ends of the connection with that port, once both are there."""
-    ends = [r for r in closes(tracer, netns) if port in (r["sport"], r["dport"])]
+    ends = [r for r in tracer.closes(netns) if port in (r["sport"], r["dport"])]
     return ends if len(ends) == 2 else None
 
 
@@ -38,23 +34,23 @@ def output_of(command):
 def run_and_compare(tracer, netns, prefix, *args):
     with tempfile.TemporaryDirectory() as tmp:
         listing = os.path.join(tmp, "ends")
-        report = conngen(prefix, "run", "--list", listing, *args)
-        tracer.drained()
+        conngen(prefix, "run", "--list", listing, *args)
         want = collections.Counter(ends_of(listing))
+        ends = sum(want.values())
     got = collections.Counter(
         (r["saddr"], r["sport"], r["daddr"], r["dport"], r["bytes_sent"], r["bytes_received"])
-        for r in closes(tracer, netns))
+        for r in tracer.closes(netns, ends))
     missing, extra = want - got, got - want
     check(not missing and not extra,
           f"{sum(missing.values())} missing, e.g. {list(missing)[:2]}; "
           f"{sum(extra.values())} not conngen's, e.g. {list(extra)[:2]}")
-    return report, sum(want.values())
+    return ends
 
 
 def test_20000_connections_give_40000_exact_close_records():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
-        _, ends = run_and_compare(tracer, netns, prefix, "--connections", "20000", "--request",
-                                  "64", "--response", "256", "--threads", "2", "--ports", "8")
+        ends = run_and_compare(tracer, netns, prefix, "--connections", "20000", "--request",
+                               "64", "--response", "256", "--threads", "2", "--ports", "8")
         equal(ends, 40000, "ends")
         identity = tracer.drained()["identity"]
         counters = tracer.status()["counters"]
@@ -70,13 +66,13 @@ def test_ipv6_and_the_server_closing_first():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
         run_and_compare(tracer, netns, prefix, "--addr", "::1", "--connections", "500", "--close",
                         "server", "--request", "1000", "--response", "100000", "--ports", "4")
-        check(all(r["family"] == 6 for r in closes(tracer, netns)), "family is not 6")
+        check(all(r["family"] == 6 for r in tracer.closes(netns)), "family is not 6")
 
 
 def test_a_refused_connect_is_a_close_that_never_was_established():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
         subprocess.run([*prefix, "curl", "-s", "http://127.0.0.1:9/"], check=False)
-        (record,) = wait_for("the record", lambda: closes(tracer, netns))
+        (record,) = wait_for("the record", lambda: tracer.closes(netns))
         equal(record["established_ns"], 0, "established_ns")
         equal(record["error"], "ECONNREFUSED", "error")
         equal(record["state"], "syn_sent", "state")
@@ -136,9 +132,9 @@ def test_iperf3_bytes_and_the_live_list():
         equal(len(flowing), 1, "the transfer in the list while it runs")
         check(flowing[0]["bytes_sent"] > 0 and flowing[0]["state"] == "established",
               f"live record: {flowing[0]}")
-        tracer.drained()
-        sender = [r for r in closes(tracer, netns) if r["sport"] == port]
-        receiver = [r for r in closes(tracer, netns) if r["dport"] == port]
+        both = wait_for("both ends", lambda: ends_at(tracer, netns, port))
+        sender = [r for r in both if r["sport"] == port]
+        receiver = [r for r in both if r["dport"] == port]
         equal((len(sender), len(receiver)), (1, 1), "records of the data connection")
         sent = told["end"]["sum_sent"]["bytes"]
         cookie = 37  # iperf3 opens each stream with a cookie that its report doesn't count
