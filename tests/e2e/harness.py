@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the end-to-end tests share: a conntraced of their own, a network namespace of their own,
-the records it wrote, and TAP on standard output. Needs root, for namespaces and file capabilities."""
+the records it wrote, and TAP on standard output. Needs root, for namespaces and file capabilities.
+
+CONNTRACE_TRACER=NAME has every conntraced trace by that tracer; CONNTRACE_SLOWDOWN=N tells that the
+machine is about N times slower than a real one, as an emulated one is."""
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,11 +23,17 @@ OUT = OUT if os.path.isabs(OUT) else os.path.join(ROOT, OUT)
 BIN = os.path.join(OUT, "bin")
 CONNGEN = os.path.join(OUT, "bench", "conngen")
 CHILDREN = ("loader", "exporter", "poller")
+SLOWDOWN = int(os.environ.get("CONNTRACE_SLOWDOWN", "1"))
+
+
+def load(count):
+    """Of a real machine's connections, as many as this one makes in the same time."""
+    return count // SLOWDOWN
 
 
 def wait_until(condition, seconds=10.0):
-    """Poll until condition() is true, or the time is up; returns what it gave last."""
-    end = time.monotonic() + seconds
+    """Poll until condition() is true, or a real machine's time is up; returns what it gave last."""
+    end = time.monotonic() + seconds * SLOWDOWN
     while True:
         got = condition()
         if got or time.monotonic() > end:
@@ -34,7 +44,7 @@ def wait_until(condition, seconds=10.0):
 def wait_for(what, condition, seconds=10.0):
     """Poll until condition() is true and return what it gave; fail after the time."""
     got = wait_until(condition, seconds)
-    check(got, f"not within {seconds} s: {what}")
+    check(got, f"not within {seconds * SLOWDOWN} s: {what}")
     return got
 
 
@@ -70,6 +80,9 @@ class Tracer:
         self.write_config(text)
 
     def write_config(self, text):
+        tracer = os.environ.get("CONNTRACE_TRACER")
+        if tracer and not re.search(r"^tracer:", text, re.MULTILINE):
+            text += f"tracer: {tracer}\n"
         with open(self.config_path, "w", encoding="utf-8") as f:
             f.write(text)
 
@@ -93,7 +106,8 @@ class Tracer:
 
     def cli(self, *args, check_code=True, timeout=10):
         done = subprocess.run([os.path.join(BIN, "conntrace"), args[0], "--socket", self.socket,
-                               *args[1:]], capture_output=True, text=True, timeout=timeout)
+                               *args[1:]], capture_output=True, text=True,
+                              timeout=timeout * SLOWDOWN)
         if check_code:
             check(done.returncode == 0, f"conntrace {args}: {done.returncode}: {done.stderr}")
         return done
@@ -137,7 +151,7 @@ class Tracer:
         if self.proc and self.proc.poll() is None:
             self.proc.send_signal(signal.SIGTERM)
             try:
-                got = self.proc.wait(15)
+                got = self.proc.wait(15 * SLOWDOWN)
             except subprocess.TimeoutExpired:
                 os.killpg(self.proc.pid, signal.SIGKILL)
                 self.proc.wait()
@@ -183,8 +197,8 @@ def proc_status(pid):
 
 
 def conngen(prefix, *args, timeout=120):
-    done = subprocess.run([*prefix, CONNGEN, *args], capture_output=True, text=True,
-                          timeout=timeout)
+    done = subprocess.run([*prefix, CONNGEN, *map(str, args)], capture_output=True, text=True,
+                          timeout=timeout * SLOWDOWN)
     check(done.returncode == 0, f"conngen: {done.returncode}: {done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
 

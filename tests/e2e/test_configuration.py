@@ -41,8 +41,8 @@ def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
         equal(tracer.process("loader")["replaced"], 1, "loader replaced")
         equal(tracer.process("loader")["restarts"], 0, "loader restarted")
         before = tracer.status()["counters"]["filtered_close"]
-        conngen(prefix, "run", "--connections", "50", "--port", "7001")
-        conngen(prefix, "run", "--connections", "30", "--port", "7100")
+        conngen(prefix, "run", "--connections", 50, "--port", 7001)
+        conngen(prefix, "run", "--connections", 30, "--port", 7100)
         equal(len(tracer.closes(netns, 60)), 60, "close records of those that are not filtered")
         equal(tracer.status()["counters"]["filtered_close"] - before, 100, "filtered")
         walks = tracer.process("loader")["stats"]["walks"]
@@ -86,7 +86,7 @@ def test_a_file_that_others_may_write_is_not_taken():
 
 def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
-        conngen(prefix, "run", "--connections", "200")
+        conngen(prefix, "run", "--connections", 200)
         tracer.closes(netns, 400)
         moved = tracer.records_path + ".1"
         os.rename(tracer.records_path, moved)
@@ -94,9 +94,9 @@ def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():
         tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
                             "records: {open: true}\n")
         tracer.proc.send_signal(signal.SIGHUP)
-        conngen(prefix, "run", "--connections", "200", "--rate", "400")
+        conngen(prefix, "run", "--connections", 200, "--rate", 400)
         wait_for("a new exporter", lambda: tracer.running("exporter", other_than=exporter))
-        conngen(prefix, "run", "--connections", "10")
+        conngen(prefix, "run", "--connections", 10)
 
         def ours(event):
             return {(r["cpu"], r["seq"]) for path in (moved, tracer.records_path)
@@ -129,7 +129,7 @@ def test_what_is_no_longer_fetched_is_no_longer_in_force():
 
 def test_a_ring_of_another_size_is_a_new_tracer_and_no_crash():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
-        conngen(prefix, "run", "--connections", "300")
+        conngen(prefix, "run", "--connections", 300)
         tracer.closes(netns, 600)
         tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
                             "memory_budget: 4MiB\n")
@@ -140,7 +140,7 @@ def test_a_ring_of_another_size_is_a_new_tracer_and_no_crash():
         equal(process["restarts"], 0, "exporter restarts")
         equal(process["replaced"], 1, "exporter replaced")
         equal(config(tracer)["ring_bytes"], 1 << 20, "ring")
-        conngen(prefix, "run", "--connections", "300")
+        conngen(prefix, "run", "--connections", 300)
         equal(len(tracer.closes(netns, 1200)), 1200, "close records over both tracers")
 
 

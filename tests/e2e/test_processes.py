@@ -8,8 +8,8 @@ import subprocess
 import threading
 import time
 
-from harness import (BIN, CHILDREN, Tracer, check, conngen, equal, main, network_namespace,
-                     proc_status, wait_for)
+from harness import (BIN, CHILDREN, SLOWDOWN, Tracer, check, conngen, equal, load, main,
+                     network_namespace, proc_status, wait_for)
 
 CAP_SETS = ("CapPrm", "CapEff", "CapInh", "CapAmb")
 LOADER_CAPS = (1 << 38) | (1 << 39)  # CAP_PERFMON, CAP_BPF
@@ -87,9 +87,9 @@ def kill_under_traffic(name):
     with network_namespace() as (prefix, netns), Tracer(source=True) as tracer:
         wait_for("all run", lambda: all(tracer.running(c) for c in CHILDREN))
         report = {}
-        load = threading.Thread(target=lambda: report.update(
-            conngen(prefix, "run", "--connections", "6000", "--rate", "1500", "--ports", "4")))
-        load.start()
+        traffic = threading.Thread(target=lambda: report.update(conngen(
+            prefix, "run", "--connections", load(6000), "--rate", load(1500), "--ports", 4)))
+        traffic.start()
         for n in range(1, 4):
             pid = tracer.process(name)["pid"]
             time.sleep(0.3)
@@ -97,10 +97,10 @@ def kill_under_traffic(name):
             killed = time.monotonic()
             process = wait_for(f"{name} back", lambda: tracer.running(name, other_than=pid), 5)
             took = time.monotonic() - killed
-            check(took < 1.0, f"{name}: restart {n} took {took:.2f} s")
+            check(took < 1.0 * SLOWDOWN, f"{name}: restart {n} took {took:.2f} s")
             equal(process["restarts"], n, "restarts in the status")
             check("signal 9" in process["last"], f"last: {process['last']}")
-        load.join()
+        traffic.join()
         ours = tracer.closes(netns, 2 * report["completed"])
         once = {(r["cpu"], r["seq"]): r for r in ours}
         equal(len(once), 2 * report["completed"], "close records")
@@ -146,7 +146,7 @@ def test_nothing_is_left_after_a_stop():
             mine = bpf_links() - before
             check(mine, "no link while tracing")
             tracer.proc.send_signal(sig)
-            equal(tracer.proc.wait(10), 0, "exit code")
+            equal(tracer.proc.wait(10 * SLOWDOWN), 0, "exit code")
             check(not os.path.exists(tracer.socket), "the control socket is still there")
             left = [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
             equal(left, [], "processes left")

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""run.py JOB: in a guest, for each tracer of the job see whether this kernel supports it, and if it
+does run the end-to-end tests with it. Says what happened on standard output, a JSON object a line:
+
+    {"event": "tracer", "tracer": T, "tracing": BOOL, "status": N, "log": TEXT, "probes": [...]}
+    {"event": "begin", "tracer": T, "program": P}
+    {"event": "end", "tracer": T, "program": P, "status": N, "seconds": S, "output": TEXT}
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+GRACE_S = 10
+
+sys.path.insert(0, os.path.join(ROOT, "tests/e2e"))
+import harness  # found by the line above
+
+
+def report(event, **what):
+    print(json.dumps({"event": event, **what}), flush=True)
+
+
+def try_tracer(tracer):
+    """Whether it comes up. Reports that and, as the kernel's verifier has just seen them, its
+    programs."""
+    conntraced = harness.Tracer()
+
+    def is_up():
+        return conntraced.cli("status", check_code=False).returncode == 0
+
+    try:
+        conntraced.start(wait=False)
+        harness.wait_until(lambda: conntraced.proc.poll() is not None or is_up(), 20)
+        tracing = is_up()
+        probes = conntraced.status().get("probes", []) if tracing else []
+        if tracing:
+            conntraced.stop()
+        report("tracer", tracer=tracer, tracing=tracing, status=conntraced.proc.poll(),
+               log=conntraced.text(), probes=probes)
+        return tracing
+    finally:
+        conntraced.kill()
+        shutil.rmtree(conntraced.dir)
+
+
+def run_program(tracer, program, timeout_s):
+    report("begin", tracer=tracer, program=program)
+    began = time.monotonic()
+    with subprocess.Popen([sys.executable, os.path.join(ROOT, program)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            try:
+                output, _ = process.communicate(timeout=GRACE_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output, _ = process.communicate()
+    report("end", tracer=tracer, program=program, status=process.returncode,
+           seconds=round(time.monotonic() - began, 1), output=output.decode(errors="replace"))
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as f:
+        job = json.load(f)
+    os.environ.update(job["environment"])
+    subprocess.run([os.path.join(ROOT, "packaging/dev/arm"),
+                    os.path.join(harness.BIN, "conntrace-loader")], check=True)
+    for tracer, programs in job["tracers"].items():
+        os.environ["CONNTRACE_TRACER"] = tracer
+        if try_tracer(tracer):
+            for program in programs:
+                run_program(tracer, program, job["timeout_s"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest is given beside its root file system: the build, the tests, modules of its kernel
+and its job, as an archive that is a disk of the guest. All of it belongs to root there."""
+
+import glob
+import io
+import json
+import os
+import tarfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SOURCES = ("packaging/dev/arm", "tests/e2e", "tests/matrix/guest")
+BUILT = ("bin", "share", "bench/conngen")  # under O; build/ in the guest
+MODULES = ("veth", "tcp_diag", "udp_diag", "nf_conntrack")
+
+
+def belongs_to_root(entry):
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+    return None if os.path.basename(entry.name) == "__pycache__" else entry
+
+
+def add_text(archive, name, text):
+    data = text.encode()
+    entry = tarfile.TarInfo(name)
+    entry.mode, entry.size = 0o644, len(data)
+    archive.addfile(entry, io.BytesIO(data))
+
+
+def programs(build):
+    """The built programs that run in a guest."""
+    return [*sorted(glob.glob(os.path.join(build, "bin/*"))), os.path.join(build, "bench/conngen")]
+
+
+def write(path, build, kernel, job):
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        for name in SOURCES:
+            archive.add(os.path.join(ROOT, name), name, filter=belongs_to_root)
+        for name in BUILT:
+            archive.add(os.path.join(build, name), f"build/{name}", filter=belongs_to_root)
+        modules = kernel.modules(MODULES)
+        for module in modules:
+            archive.add(module, f"modules/{os.path.basename(module)}", filter=belongs_to_root)
+        add_text(archive, "modules/order",
+                 "".join(f"{os.path.basename(module)}\n" for module in modules))
+        add_text(archive, "job.json", json.dumps(job))
