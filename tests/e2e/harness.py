@@ -23,6 +23,7 @@ OUT = OUT if os.path.isabs(OUT) else os.path.join(ROOT, OUT)
 BIN = os.path.join(OUT, "bin")
 CONNGEN = os.path.join(OUT, "bench", "conngen")
 CHILDREN = ("loader", "exporter", "poller")
+OBJECT = "tracer-tracepoint.bpf.o"
 SLOWDOWN = int(os.environ.get("CONNTRACE_SLOWDOWN", "1"))
 
 
@@ -176,6 +177,53 @@ class Tracer:
             if kind:
                 sys.stdout.write("".join("# " + l + "\n" for l in self.text().splitlines()[-40:]))
             shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Tree:
+    """A copy of the programs and the BPF objects, to break."""
+
+    def __init__(self, armed=True):
+        self.dir = tempfile.mkdtemp(prefix="conntrace-tree-")
+        os.chmod(self.dir, 0o755)
+        self.bin = os.path.join(self.dir, "bin")
+        self.object = os.path.join(self.dir, "share", OBJECT)
+        self.loader = os.path.join(self.bin, "conntrace-loader")
+        shutil.copytree(BIN, self.bin)
+        shutil.copytree(os.path.join(OUT, "share"), os.path.join(self.dir, "share"))
+        subprocess.run([os.path.join(ROOT, "packaging/dev/arm"), self.loader], check=True)
+        if not armed:
+            subprocess.run(["setcap", "-r", self.loader], check=True)
+
+    def rename_hook(self, old, new):
+        """Have the loader look for another function than the kernel's, as if that were gone."""
+        equal(len(new), len(old), "length of the new name")
+        with open(self.loader, "rb") as f:
+            bytes_ = f.read()
+        check(old.encode() in bytes_, f"{old} is no name in the loader")
+        with open(self.loader, "wb") as f:
+            f.write(bytes_.replace(old.encode() + b"\0", new.encode() + b"\0"))
+        subprocess.run([os.path.join(ROOT, "packaging/dev/arm"), self.loader], check=True)
+
+    def processes(self):
+        """Those that run a program of this tree."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{pid}/exe").startswith(self.bin + "/"):
+                    found.append(int(pid))
+            except OSError:  # it has ended, or is the kernel's
+                pass
+        return found
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        left = self.processes()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        equal(left, [], "processes left")
 
 
 @contextlib.contextmanager

@@ -9,46 +9,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import BIN, OUT, ROOT, Tracer, check, equal, main, wait_for
-
-OBJECT = "tracer-tracepoint.bpf.o"
-
-
-class Tree:
-    """A copy of the programs and the BPF objects, to break."""
-
-    def __init__(self, armed=True):
-        self.dir = tempfile.mkdtemp(prefix="conntrace-tree-")
-        os.chmod(self.dir, 0o755)
-        self.bin = os.path.join(self.dir, "bin")
-        self.object = os.path.join(self.dir, "share", OBJECT)
-        self.loader = os.path.join(self.bin, "conntrace-loader")
-        shutil.copytree(BIN, self.bin)
-        shutil.copytree(os.path.join(OUT, "share"), os.path.join(self.dir, "share"))
-        subprocess.run([os.path.join(ROOT, "packaging/dev/arm"), self.loader], check=True)
-        if not armed:
-            subprocess.run(["setcap", "-r", self.loader], check=True)
-
-    def processes(self):
-        """Those that run a program of this tree."""
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if os.readlink(f"/proc/{pid}/exe").startswith(self.bin + "/"):
-                    found.append(int(pid))
-            except OSError:  # it has ended, or is the kernel's
-                pass
-        return found
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        left = self.processes()
-        for pid in left:
-            os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.dir, ignore_errors=True)
-        equal(left, [], "processes left")
+from harness import BIN, OBJECT, Tracer, Tree, check, equal, main, wait_for
 
 
 def ends(tracer, code, *said):

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 240
+"""How a tracer comes up, on what grounds it was chosen, and what each can say of a connection.
+
+Run with CONNTRACE_TRACER=NAME, as the kernel matrix does, they are about that one."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from harness import (Tracer, Tree, check, equal, load, main, network_namespace, wait_for)
+
+TRACER = os.environ.get("CONNTRACE_TRACER", "auto")
+
+# The first column is what each has to find; renamed, as if the kernel had it no more.
+REQUIRED = {"tracepoint": "btf_trace_tcp_destroy_sock", "fentry": "inet_csk_destroy_sock",
+            "kprobe": "inet_csk_destroy_sock"}
+OPTIONAL = {"tracepoint": "bpf_iter_bpf_sk_storage_map", "fentry": "security_sock_graft",
+            "kprobe": "security_sock_graft"}
+
+CONNECT = """
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"hello")
+s.shutdown(socket.SHUT_WR)
+while s.recv(4096): pass
+"""
+
+# Listens, says where, lets a child accept and answer one connection.
+SERVE = """
+import os, socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+child = os.fork()
+if child == 0:
+    s, _ = listener.accept()
+    while s.recv(4096): pass
+    s.sendall(b"bye")
+    s.close()
+    os._exit(0)
+print(child, flush=True)
+os.waitpid(child, 0)
+"""
+
+# Holds N connections open, both ends, then closes them all.
+HOLD = """
+import resource, socket, sys
+n = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (2 * n + 100,) * 2)
+listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+ends = []
+for _ in range(n):
+    ends.append(socket.create_connection(listener.getsockname()))
+    ends.append(listener.accept()[0])
+for end in ends:
+    end.close()
+"""
+
+
+def python(prefix, script, *args, **kwargs):
+    return subprocess.Popen([*prefix, sys.executable, "-c", script, *args],
+                            stdout=subprocess.PIPE, text=True, **kwargs)
+
+
+def closes(tracer, netns):
+    return [r for r in tracer.records() if r["event"] == "close" and r["netns"] == netns]
+
+
+def wait_for_closes(tracer, netns, count):
+    wait_for(f"{count} close records", lambda: len(closes(tracer, netns)) >= count, 20)
+    return closes(tracer, netns)
+
+
+def exchange(prefix, wrap_client=()):
+    """One connection between a server's child and a client. Returns the child's pid."""
+    server = python(prefix, SERVE)
+    port, child = server.stdout.readline().strip(), server.stdout.readline().strip()
+    client = python([*prefix, *wrap_client], CONNECT, port)
+    equal(client.wait(30), 0, "the client's exit code")
+    equal(server.wait(30), 0, "the server's exit code")
+    return int(child)
+
+
+def steps_of(status):
+    return {(s["tracer"], s["step"]): s for s in status["ladder"]}
+
+
+def test_the_ladder_says_what_was_found_and_how_long_each_step_took():
+    with Tracer() as tracer:
+        status = tracer.status()
+    steps, name = steps_of(status), status["tracer"]
+    check(TRACER in ("auto", name), f"asked for {TRACER}, got {name}")
+    for step in ("privileges", "instance", "btf", "features"):
+        equal(steps["-", step]["result"], "ok", step)
+    for step in ("plan", "object", "load", "settings", "attach", "hand over", "drop", "sandbox"):
+        check(steps[name, step]["result"] in ("ok", "degraded"), f"{step}: {steps[name, step]}")
+    check(steps[name, "load"]["duration_us"] > 0, "load took no time")
+    equal(status["btf"], "kernel", "where the BTF comes from")
+    probes = {p["name"]: p for p in status["probes"]}
+    for probe in probes.values():
+        check(probe["state"] == "attached" or not probe["required"], f"required: {probe}")
+        if probe["state"] == "attached":
+            check(probe["verified_insns"] > 0, f"not seen by the verifier: {probe}")
+    attempts = {(a["tracer"], a["outcome"]): a["count"] for a in status["attempts"]}
+    equal(attempts[name, "ok_kernel_btf"], 1, f"attempts: {attempts}")
+    print("# start: " + ", ".join(f"{s['step']} {s['duration_us']} us" for s in status["ladder"]))
+
+
+def test_only_not_supported_leads_on_to_the_next_tracer():
+    if TRACER != "auto":
+        return "is about auto"
+    with Tracer() as tracer:
+        status = tracer.status()
+    plans = [s for s in status["ladder"] if s["step"] == "plan"]
+    check(all(p["result"] == "not_supported" and p["detail"] for p in plans[:-1]), f"{plans}")
+    equal(plans[-1]["tracer"], status["tracer"], "the last one planned")
+    return None
+
+
+def test_an_accepted_connection_belongs_to_the_process_that_accepted_it():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        child = exchange(prefix)
+        records = {r["direction"]: r for r in wait_for_closes(tracer, netns, 2)}
+        accepts = any(p["name"] == "trace_accept" and p["state"] == "attached"
+                      for p in tracer.status()["probes"])
+    equal(records["incoming"]["pid"], child, "process of the accepted end")
+    equal(records["incoming"]["owner"], "accept" if accepts else "close", "how it is known")
+    equal(records["outgoing"]["owner"], "connect", "how the other end's is known")
+    equal(records["outgoing"]["bytes_sent"], 5, "bytes sent")
+    equal(records["outgoing"]["bytes_received"], 3, "bytes received")
+
+
+def test_a_full_table_loses_no_connection():
+    held = 1500  # ends: twice that; the smallest budget has room for 2,048
+    with network_namespace() as (prefix, netns):
+        tracer = Tracer()
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                            "memory_budget: 1MiB\n")
+        with tracer:
+            equal(python(prefix, HOLD, str(held)).wait(120), 0, "exit code of the connections")
+            records = wait_for_closes(tracer, netns, 2 * held)
+            status = tracer.status()
+    equal(len(records), 2 * held, "close records")
+    equal(len({(r["saddr"], r["sport"], r["dport"]) for r in records}), 2 * held, "connections")
+    check(status["identity"]["holds"], f"identity: {status['identity']}")
+    partial = sum(r["partial"] for r in records)
+    in_table = "table" in steps_of(status)[status["tracer"], "plan"]["detail"]
+    if not in_table:
+        equal(partial, 0, "partial records though sockets have storage")
+        return
+    room = status["config"]["conn_max"]
+    check(2 * held - room <= partial < 2 * held, f"partial {partial} of {2 * held}, room {room}")
+    check(status["counters"]["storage_failed"] > 0, "counter storage_failed")
+    refusals = {(t["what"], t["errno"]): t["count"] for t in status["telemetry"]}
+    check(refusals.get(("map_conn_table", "E2BIG"), 0) > 0, f"telemetry: {refusals}")
+
+
+def test_on_fargate_only_processes_of_its_own_pid_namespace_are_recorded():
+    with network_namespace() as (prefix, netns), \
+            Tracer(wrap=["env", "ECS_FARGATE=1"]) as tracer:
+        # Both ends outside, in a namespace of their own; then a client inside.
+        exchange([*prefix, "unshare", "--pid", "--fork", "--kill-child"])
+        exchange(prefix)
+        exchange(prefix, wrap_client=["unshare", "--pid", "--fork", "--kill-child"])
+        # A connection between the two is one end of it.
+        records = wait_for_closes(tracer, netns, 3)
+        wait_for("all ends accounted for",
+                 lambda: tracer.status()["counters"]["filtered_close"] >= 3)
+        status = tracer.status()
+    equal(sorted(r["direction"] for r in records), ["incoming", "incoming", "outgoing"],
+          "ends inside")
+    instance = status["instance"]
+    equal(instance, {"type": "ecs-fargate", "evidence": "ECS_FARGATE=1", "tenants_only": True},
+          "instance")
+    detail = steps_of(status)["-", "instance"]["detail"]
+    equal(detail, "ecs-fargate: ECS_FARGATE=1; tenant filter on", "the ladder")
+
+
+def test_the_same_without_fargate_is_recorded():
+    with network_namespace() as (prefix, netns), Tracer() as tracer:
+        exchange([*prefix, "unshare", "--pid", "--fork", "--kill-child"])
+        equal(len(wait_for_closes(tracer, netns, 2)), 2, "ends")
+        equal(tracer.status()["instance"]["tenants_only"], False, "tenant filter")
+
+
+def name_that_runs():
+    """The tracer that the kernel gets, and whether it remembers in a table."""
+    with Tracer() as tracer:
+        status = tracer.status()
+    return status["tracer"], "table" in steps_of(status)[status["tracer"], "plan"]["detail"]
+
+
+def test_a_required_function_that_is_gone_is_a_typed_failure():
+    name, _ = name_that_runs()
+    hook = REQUIRED[name]
+    with Tree() as tree:
+        tree.rename_hook(hook, hook[:-1] + "Z")
+        tracer = Tracer(config=f"tracer: {name}\n", binaries=tree.bin)
+        try:
+            tracer.start(wait=False)
+            equal(tracer.proc.wait(60), 69, "exit code")
+            told = tracer.text()
+        finally:
+            tracer.kill()
+            shutil.rmtree(tracer.dir)
+    check(f"{name}: plan: required: {hook.removeprefix('btf_trace_')[:-1]}" in told
+          and "the kernel does not have it" in told, f"it said: {told}")
+
+
+def test_an_optional_function_that_is_gone_degrades_and_is_named():
+    name, in_table = name_that_runs()
+    hook = "bpf_iter_bpf_map_elem" if in_table and name == "tracepoint" else OPTIONAL[name]
+    with Tree() as tree, network_namespace() as (prefix, netns):
+        tree.rename_hook(hook, hook[:-1] + "Z")
+        with Tracer(binaries=tree.bin) as tracer:
+            exchange(prefix)
+            records = {r["direction"]: r for r in wait_for_closes(tracer, netns, 2)}
+            status = tracer.status()
+    check(status["degraded"], "the status does not say degraded")
+    (missing,) = [p for p in status["probes"] if p["state"] == "missing"]
+    check(not missing["required"] and missing["note"], f"{missing}")
+    plan = steps_of(status)[name, "plan"]
+    equal(plan["result"], "degraded", "plan")
+    check(missing["hook"] in plan["detail"], f"plan says: {plan['detail']}")
+    equal(records["incoming"]["owner"], "close", "owner without accept")
+    equal((records["outgoing"]["bytes_sent"], records["outgoing"]["bytes_received"]), (5, 3),
+          "bytes of a connection all the same")
+    check(not any(r["partial"] for r in records.values()), "partial")
+
+
+def test_btf_of_a_file_that_is_named():
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        path = os.path.join(directory, "kernel.btf")
+        shutil.copyfile("/sys/kernel/btf/vmlinux", path)
+        os.chmod(path, 0o644)
+        tracer = Tracer()
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                            f"btf: {path}\n")
+        with tracer:
+            status = tracer.status()
+        equal(status["btf"], "named", "where the BTF comes from")
+        equal({a["outcome"] for a in status["attempts"] if a["tracer"] == status["tracer"]},
+              {"ok_named_btf"}, "outcome")
+        for spoil, words in ((lambda: os.chmod(path, 0o666), "is writable by others than root"),
+                             (lambda: os.truncate(path, 4096), "holds no BTF of this byte order"),
+                             (lambda: os.unlink(path), "is missing")):
+            spoil()
+            refused(f"btf: {path}\n", words)
+            if os.path.exists(path):
+                os.chmod(path, 0o644)
+
+
+def refused(config, words):
+    tracer = Tracer(config=config)
+    try:
+        tracer.start(wait=False)
+        equal(tracer.proc.wait(60), 69, "exit code")
+        check(words in tracer.text(), f"not said: {words}; it said: {tracer.text()}")
+    finally:
+        tracer.kill()
+        shutil.rmtree(tracer.dir)
+
+
+def test_an_instance_that_the_configuration_names():
+    tracer = Tracer()
+    tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                        "instance: eks-fargate\n")
+    with tracer:
+        equal(tracer.status()["instance"],
+              {"type": "eks-fargate", "evidence": "configuration", "tenants_only": True},
+              "instance")
+
+
+if __name__ == "__main__":
+    main([test for name, test in list(globals().items()) if name.startswith("test_")])
