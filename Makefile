@@ -198,7 +198,7 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all arm run check tests replays bench fuzz lint format docs san install clean help
+.PHONY: all arm run check check-matrix tests replays bench fuzz lint format docs san install clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -308,6 +308,11 @@ check: ## install what the tests need, build, run every test
 	+@$(SUBMAKE) SAN=1 O=$(O)/san $(UNIT_FILES:$(O)/%=$(O)/san/%) replays
 	@exec tests/run --build $(O)
 
+check-matrix: ## the end-to-end tests on Debian's kernels, in emulated machines; part of check
+	@./bootstrap deps check
+	+@$(SUBMAKE) all $(O)/bench/conngen
+	@exec tests/run --build $(O) matrix
+
 bench: ## what tracing costs, beside tcplife; BENCH= its options
 	@./bootstrap deps check
 	+@$(SUBMAKE) arm $(O)/bench/conngen
@@ -364,4 +369,4 @@ clean: ## remove what was built
 	rm -rf $(O)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 14
