@@ -135,17 +135,19 @@ class Tracer:
         return wait_for("the ring drained", empty)
 
     def records(self, path=None):
-        """Those written so far; the last line may be under way."""
+        """Those written so far. The last line may be under way, and one that a killed exporter was
+        writing is ended by the next one, unfinished."""
         with open(path or self.records_path, encoding="utf-8") as f:
-            return [json.loads(line) for line in f if line.endswith("\n")]
+            return [json.loads(line) for line in f if line.endswith("}\n")]
 
     def closes(self, netns, count=0):
         """The close records of a namespace. Those who made the connections may be done before the
         last ACK of one: so many are waited for, and after a while it is what is there."""
         def found():
             return [r for r in self.records() if r["event"] == "close" and r["netns"] == netns]
-        # A repetition does not count; a tracer loaded anew begins its sequences again.
-        wait_until(lambda: len({(r["cpu"], r["seq"], r["closed_ns"]) for r in found()}) >= count)
+        # A repetition does not count. It may differ in its times, which are another exporter's; and
+        # a tracer loaded anew begins its sequences again.
+        wait_until(lambda: len({(r["cpu"], r["seq"], r["cookie"]) for r in found()}) >= count)
         return found()
 
     def stop(self, code=0):
