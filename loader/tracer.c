@@ -162,11 +162,16 @@ void tracer_manifest(const struct tracer *tracer, struct msg_manifest *manifest,
 void tracer_inherit(struct tracer_inheritance *inheritance, const struct msg_manifest *manifest,
 		    struct dispatch_fds *fds, enum fd_kind but)
 {
-	inheritance->manifest = *manifest;
+	struct msg_manifest *ours = &inheritance->manifest;
+
+	*ours = (struct msg_manifest){.identity = manifest->identity};
 	fill(inheritance->fds, PROTO_FDS_MAX, -1);
-	for (uint32_t i = 0; i < manifest->fd_count && i < fds->count; i++)
-		if (manifest->fds[i].kind != but)
-			inheritance->fds[i] = dispatch_take_fd(fds, i);
+	for (uint32_t i = 0; i < manifest->fd_count && i < fds->count; i++) {
+		if (manifest->fds[i].kind == but)
+			continue;
+		ours->fds[ours->fd_count] = manifest->fds[i];
+		inheritance->fds[ours->fd_count++] = dispatch_take_fd(fds, i);
+	}
 }
 
 void tracer_disinherit(struct tracer_inheritance *inheritance)
