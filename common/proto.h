@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define PROTO_VERSION 1u
+#define PROTO_VERSION 2u
 
 /* The largest frame on a channel; anything larger travels as a sealed memfd (memfd.h). */
 #define PROTO_FRAME_MAX 65536u
