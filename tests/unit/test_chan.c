@@ -131,7 +131,7 @@ static void test_chan_refuses_a_frame_that_does_not_fit(void **state)
 	assert_int_equal(open_fds(), before);
 }
 
-/* 17 is one too many; 18 is what the padding of a control message has room for. */
+/* One too many; two too many is what the padding of a control message has room for. */
 static void test_chan_closes_too_many_fds(void **state)
 {
 	static const uint32_t counts[] = {PROTO_FDS_MAX + 1, PROTO_FDS_MAX + 2, PROTO_FDS_MAX + 3,

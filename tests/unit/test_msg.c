@@ -5,8 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <msgpack.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +22,14 @@
 
 static uint64_t seed = 1;
 
+/* Instead: every number at its most, every text and list as long as it may be. */
+static bool largest;
+
 /* xorshift64*: the same contents in every run. */
 static uint64_t any64(void)
 {
+	if (largest)
+		return UINT64_MAX;
 	seed ^= seed >> 12;
 	seed ^= seed << 25;
 	seed ^= seed >> 27;
@@ -37,6 +44,8 @@ static uint32_t any32(void)
 
 static uint32_t within(uint32_t least, uint32_t most)
 {
+	if (largest)
+		return most;
 	return least + (uint32_t)(any64() % ((uint64_t)most - least + 1));
 }
 
@@ -130,6 +139,37 @@ static void fill_step(union msg *m)
 	m->step.result = within(0, STEP_RESULT_COUNT - 1);
 	m->step.duration_us = any64();
 	TEXT(m->step.detail);
+}
+
+static void fill_outcome(union msg *m)
+{
+	m->outcome.tracer = within(0, TRACER_COUNT - 1);
+	m->outcome.outcome = within(0, OUTCOME_COUNT - 1);
+}
+
+static void probe(struct msg_probe *p)
+{
+	TEXT(p->program);
+	TEXT(p->hook);
+	TEXT(p->how);
+	p->required = within(0, 1);
+	p->state = within(0, PROBE_STATE_COUNT - 1);
+	p->err = any32();
+	p->verified_insns = any32();
+	p->missed = any64();
+	TEXT(p->note);
+}
+
+static void fill_tracer(union msg *m)
+{
+	TEXT(m->tracer.tracer);
+	m->tracer.instance = within(INSTANCE_AUTO + 1, INSTANCE_COUNT - 1);
+	TEXT(m->tracer.evidence);
+	m->tracer.tenants_only = within(0, 1);
+	TEXT(m->tracer.btf);
+	m->tracer.probe_count = within(0, MSG_PROBES_MAX);
+	for (uint32_t i = 0; i < m->tracer.probe_count; i++)
+		probe(&m->tracer.probes[i]);
 }
 
 static void fill_ready(union msg *m)
@@ -241,6 +281,22 @@ static void fill_summary(union msg *m)
 		m->summary.ledger[i] = any64();
 }
 
+static void fill_trouble(union msg *m)
+{
+	m->trouble.outcome_count = within(0, MSG_OUTCOMES_MAX);
+	for (uint32_t i = 0; i < m->trouble.outcome_count; i++) {
+		m->trouble.outcomes[i].tracer = within(0, TRACER_COUNT - 1);
+		m->trouble.outcomes[i].outcome = within(0, OUTCOME_COUNT - 1);
+		m->trouble.outcomes[i].count = any64();
+	}
+	m->trouble.refusal_count = within(0, MSG_REFUSALS_MAX);
+	for (uint32_t i = 0; i < m->trouble.refusal_count; i++) {
+		m->trouble.refusals[i].row = within(0, TELEMETRY_ROWS - 1);
+		m->trouble.refusals[i].err = within(0, TELEMETRY_ERRNOS - 1);
+		m->trouble.refusals[i].count = any64();
+	}
+}
+
 static void fill_records(union msg *m)
 {
 	m->records.len_bytes = within(0, MSG_DATA_MAX);
@@ -307,34 +363,34 @@ static void test_msg_comes_through_unchanged(void **state)
 static void test_msg_fits_its_frame_at_its_largest(void **state)
 {
 	(void)state;
-	memset(&sent, 0, sizeof(sent));
-	sent.records.len_bytes = MSG_DATA_MAX;
-	assert_in_range(msg_pack(MSG_RECORDS, &sent, frame, sizeof(frame)), MSG_DATA_MAX,
-			PROTO_FRAME_MAX);
+	largest = true;
+	for (uint32_t t = MSG_NONE + 1; t < MSG_TYPE_COUNT; t++)
+		(void)pack_random((enum msg_type)t);
+	largest = false;
+}
 
-	memset(&sent, 0, sizeof(sent));
-	seed = 7;
-	config_body(&sent.checked.config);
-	memset(sent.checked.config.btf_path, 'p', CONFIG_PATH_MAX - 1);
-	memset(sent.checked.config.output_path, 'p', CONFIG_PATH_MAX - 1);
-	memset(sent.checked.config.source_dir, 'p', CONFIG_PATH_MAX - 1);
-	sent.checked.config.filter_count = FILTERS_MAX;
-	memset(sent.checked.config.filters, 0xff, sizeof(sent.checked.config.filters));
-	for (uint32_t i = 0; i < FILTERS_MAX; i++) {
-		sent.checked.config.filters[i].action = FILTER_INCLUDE;
-		sent.checked.config.filters[i].family = 6;
-		sent.checked.config.filters[i].prefix_bits = 128;
-	}
-	sent.checked.error_count = MSG_ERRORS_MAX;
-	for (uint32_t i = 0; i < MSG_ERRORS_MAX; i++) {
-		struct msg_error *error = &sent.checked.errors[i];
+/* What the harness begins to vary must be messages, or it only ever meets the first check. */
+static void test_msg_takes_the_samples_of_its_fuzz_harness(void **state)
+{
+	(void)state;
+	for (uint32_t t = MSG_NONE + 1; t < MSG_TYPE_COUNT; t++) {
+		static uint8_t sample[PROTO_FRAME_MAX];
+		char path[64] = "tests/fuzz/corpus/msg/";
+		size_t at = strlen(path), len;
+		FILE *file;
 
-		memset(error->file, 'f', sizeof(error->file) - 1);
-		error->line = UINT32_MAX;
-		memset(error->reason, 'r', sizeof(error->reason) - 1);
+		for (const char *c = proto_row(t)->name; *c; c++)
+			path[at++] = (char)tolower((unsigned char)*c);
+		file = fopen(path, "rb");
+		if (!file)
+			fail_msg("%s: %s", path, strerror(errno));
+		len = fread(sample, 1, sizeof(sample), file);
+		fclose(file);
+		assert_in_range(len, 1, sizeof(sample) - 1);
+		if (sample[0] != t ||
+		    msg_unpack((enum msg_type)t, sample + 1, len - 1, &received) != 0)
+			fail_msg("%s: no message of type %u", path, t);
 	}
-	assert_in_range(msg_pack(MSG_CHECKED, &sent, frame, sizeof(frame)), 1,
-			proto_row(MSG_CHECKED)->frame_max);
 }
 
 /* --- what doesn't --- */
@@ -518,6 +574,14 @@ static const struct range {
 	{MSG_CONFIG, {3, 14, 1, 7, 1}, 0, UINT32_MAX},
 	{MSG_START, {2, 2, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
+	{MSG_OUTCOME, {2}, 0, TRACER_COUNT - 1},
+	{MSG_OUTCOME, {3}, 0, OUTCOME_COUNT - 1},
+	{MSG_TRACER, {3}, INSTANCE_AUTO + 1, INSTANCE_COUNT - 1},
+	{MSG_TRACER, {5}, 0, 1},
+	{MSG_TRACER, {7, 1, 4}, 0, 1},
+	{MSG_TRACER, {7, 1, 5}, 0, PROBE_STATE_COUNT - 1},
+	{MSG_TRACER, {7, 1, 6}, 0, UINT32_MAX},
+	{MSG_TRACER, {7, 1, 7}, 0, UINT32_MAX},
 	{MSG_LOADED, {2}, 0, 1},
 	{MSG_READY, {2}, 0, 0},
 	{MSG_CANDIDATE, {2, 1, 2}, 0, UINT32_MAX},
@@ -532,6 +596,10 @@ static const struct range {
 	{MSG_ASK, {2}, PROTO_VERSION, PROTO_VERSION},
 	{MSG_ASK, {3}, 1, ASK_COUNT - 1},
 	{MSG_PROCESS, {2}, 0, ROLE_COUNT - 1},
+	{MSG_TROUBLE, {2, 1, 1}, 0, TRACER_COUNT - 1},
+	{MSG_TROUBLE, {2, 1, 2}, 0, OUTCOME_COUNT - 1},
+	{MSG_TROUBLE, {3, 1, 1}, 0, TELEMETRY_ROWS - 1},
+	{MSG_TROUBLE, {3, 1, 2}, 0, TELEMETRY_ERRNOS - 1},
 	{MSG_SUMMARY, {2}, 0, 1},
 	{MSG_DONE, {2}, 0, 1},
 };
@@ -545,6 +613,9 @@ static int pack_with_elements(enum msg_type type)
 		len = pack_random(type);
 	} while ((type == MSG_CONFIG && !sent.config.config.filter_count) ||
 		 (type == MSG_START && !sent.start.manifest.fd_count) ||
+		 (type == MSG_TRACER && !sent.tracer.probe_count) ||
+		 (type == MSG_TROUBLE &&
+		  !(sent.trouble.outcome_count && sent.trouble.refusal_count)) ||
 		 (type == MSG_CANDIDATE && !sent.candidate.part_count) ||
 		 (type == MSG_CHECKED && !sent.checked.error_count));
 	return len;
@@ -622,6 +693,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_msg_comes_through_unchanged),
 		cmocka_unit_test(test_msg_fits_its_frame_at_its_largest),
+		cmocka_unit_test(test_msg_takes_the_samples_of_its_fuzz_harness),
 		cmocka_unit_test(test_msg_refuses_every_truncation_and_any_tail),
 		cmocka_unit_test(test_msg_refuses_another_type),
 		cmocka_unit_test(test_msg_peeks_only_at_what_may_be_a_frame),
