@@ -94,7 +94,7 @@ static void test_decode_refuses_each_bad_member(void **state)
 	REFUSES(saddr[4], 1, DECODE_ADDRESS);
 	REFUSES(daddr[15], 1, DECODE_ADDRESS);
 	REFUSES(direction, 3, DECODE_DIRECTION);
-	REFUSES(owner, 4, DECODE_OWNER);
+	REFUSES(owner, OWNER_ACCEPT + 1, DECODE_OWNER);
 	REFUSES(flags, 2, DECODE_FLAGS);
 	REFUSES(state, 0, DECODE_STATE);
 	REFUSES(state, 14, DECODE_STATE);
@@ -102,13 +102,15 @@ static void test_decode_refuses_each_bad_member(void **state)
 	REFUSES(cpu, EVENT_CPUS, DECODE_CPU);
 }
 
-static void test_decode_takes_every_state_and_type(void **state)
+static void test_decode_takes_every_state_type_and_owner(void **state)
 {
 	(void)state;
 	for (int value = 1; value <= 13; value++)
 		REFUSES(state, (uint8_t)value, DECODE_OK);
 	for (int value = EVENT_OPEN; value <= EVENT_CLOSE; value++)
 		REFUSES(type, (uint8_t)value, DECODE_OK);
+	for (int value = OWNER_UNKNOWN; value <= OWNER_ACCEPT; value++)
+		REFUSES(owner, (uint8_t)value, DECODE_OK);
 }
 
 static void test_decode_an_ipv6_address_is_all_address(void **state)
@@ -149,7 +151,7 @@ int main(void)
 		cmocka_unit_test(test_decode_takes_bytes_that_are_not_aligned),
 		cmocka_unit_test(test_decode_refuses_every_other_length),
 		cmocka_unit_test(test_decode_refuses_each_bad_member),
-		cmocka_unit_test(test_decode_takes_every_state_and_type),
+		cmocka_unit_test(test_decode_takes_every_state_type_and_owner),
 		cmocka_unit_test(test_decode_an_ipv6_address_is_all_address),
 		cmocka_unit_test(test_decode_a_walk_needs_only_its_head),
 		cmocka_unit_test(test_decode_every_result_has_a_text),
