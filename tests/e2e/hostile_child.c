@@ -82,8 +82,8 @@ static size_t build_step(uint8_t *frame, size_t cap)
 /* All that custody asks for by name, and none of it from BPF. */
 static size_t build_loaded(uint8_t *frame, size_t cap)
 {
-	static const uint32_t kinds[] = {FD_RING,     FD_COUNTERS, FD_LEDGER,
-					 FD_SETTINGS, FD_LINK,     FD_ITER};
+	static const uint32_t kinds[] = {FD_RING,     FD_COUNTERS,  FD_LEDGER,
+					 FD_SETTINGS, FD_TELEMETRY, FD_LINK};
 	struct msg_loaded loaded = {.manifest.identity = 1, .manifest.fd_count = 6};
 
 	for (uint32_t i = 0; i < loaded.manifest.fd_count; i++)
@@ -133,7 +133,10 @@ static const struct attack attacks[] = {
 		  0x91, 0x91, 0x91, 0x91}},
 	{.name = "wrong count", .ready = true, .len = 4, .head = {0x92, MSG_STATS, 0x91, 0}},
 	{.name = "unexpected fd", .fds = 1, .len = 3, .head = {0x92, MSG_READY, 0}},
-	{.name = "17 fds", .fds = 17, .len = 3, .head = {0x92, MSG_READY, 0}},
+	{.name = "one fd too many",
+	 .fds = PROTO_FDS_MAX + 1,
+	 .len = 3,
+	 .head = {0x92, MSG_READY, 0}},
 	{.name = "200 fds", .fds = FDS_MOST, .len = 3, .head = {0x92, MSG_READY, 0}},
 	{.name = "70000 bytes", .fds = 3, .len = FRAME_MOST, .head = {0x92, MSG_READY}},
 	{.name = "hello twice", .build = build_hello},

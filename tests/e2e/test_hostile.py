@@ -35,7 +35,7 @@ BY_THE_EXPORTER = {  # attack of hostile_child.c: what the supervisor says of it
     "wrong count": "message STATS: refused by its handler",
     "too large": "message READY: too large for its type",
     "unexpected fd": "message READY: unexpected fd",
-    "17 fds": TRUNCATED,
+    "one fd too many": TRUNCATED,
     "200 fds": TRUNCATED,
     "70000 bytes": TRUNCATED,
     "hello twice": "message HELLO: out of phase",
