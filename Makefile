@@ -93,6 +93,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/manager.c \
 	loader/object.c \
 	loader/plan.c \
+	loader/procfs.c \
 	loader/sandbox.c \
 	loader/settings.c \
 	loader/tracer.c \

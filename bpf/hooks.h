@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What each hook means, whichever way the kernel calls it. The tracers only say where they attach. */
+/* What each hook means, whichever way the kernel calls it. The tracers only say where they attach.
+ */
 #ifndef CONNTRACE_HOOKS_H
 #define CONNTRACE_HOOKS_H
 

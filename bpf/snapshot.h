@@ -61,8 +61,8 @@ static __always_inline void snapshot_unseen(struct sock *sk, const struct conn *
 }
 
 /* One socket with what is remembered of it, or NULL at the end. first: of this walk. */
-static __always_inline void snapshot_visit(bool typed, struct sock *sk,
-					   const struct conn *conn, bool first)
+static __always_inline void snapshot_visit(bool typed, struct sock *sk, const struct conn *conn,
+					   bool first)
 {
 	struct counters *count = counters_get();
 	int failed = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The fentry tracer: BPF trampolines at the entry of kernel functions whose arguments don't change. */
+/* The fentry tracer: BPF trampolines at the entry of kernel functions whose arguments don't change.
+ */
 #include "hooks.h"
 #include "walk_table.h"
 

@@ -134,8 +134,8 @@ static void print_tracer(const struct msg_tracer *tracer)
 static void print_trouble(const struct msg_trouble *trouble)
 {
 	for (uint32_t i = 0; i < trouble->outcome_count; i++)
-		printf("%s %s %s: %llu", i ? "," : "  attempts:",
-		       status_tracer(trouble->outcomes[i].tracer),
+		printf("%s %s %s: %llu",
+		       i ? "," : "  attempts:", status_tracer(trouble->outcomes[i].tracer),
 		       status_outcome(trouble->outcomes[i].outcome),
 		       (unsigned long long)trouble->outcomes[i].count);
 	printf("%s", trouble->outcome_count ? "\n" : "");

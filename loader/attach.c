@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bpf/event.h"
+#include "loader/procfs.h"
 
 #define KPROBE_PMU_PATH "/sys/bus/event_source/devices/kprobe/type"
 
@@ -308,19 +309,15 @@ static int attach_kprobe_multi(const struct probe *probe, int prog_fd)
 
 static int open_kprobe_event(const char *function)
 {
+	int32_t type = procfs_number(KPROBE_PMU_PATH);
 	struct perf_event_attr attr = {
+		.type = (uint32_t)type,
 		.size = sizeof(attr),
 		.config1 = (uint64_t)(uintptr_t)function,
 	};
-	FILE *type = fopen(KPROBE_PMU_PATH, "re");
-	bool known;
 	int fd;
 
-	if (!type)
-		return -errno;
-	known = fscanf(type, "%9u", &attr.type) == 1;
-	fclose(type);
-	if (!known)
+	if (type < 0)
 		return -EOPNOTSUPP;
 	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	return fd < 0 ? -errno : fd;

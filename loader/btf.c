@@ -162,8 +162,8 @@ static void archive_name(char *name, size_t cap)
 static int take_archived(struct btf_choice *choice, const char *name, int objects_fd, char *what,
 			 size_t cap)
 {
-	int dir = openat(objects_fd, BTF_ARCHIVE_DIR,
-			 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int dir =
+		openat(objects_fd, BTF_ARCHIVE_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int err = dir < 0 ? -ENOENT : take_file(choice, dir, name, what, cap);
 
 	if (dir >= 0)
@@ -185,10 +185,11 @@ static int take_without_kernel(struct btf_choice *choice, int objects_fd, char *
 	if (is_garbage(BTF_KERNEL_PATH))
 		snprintf(what, cap, BTF_KERNEL_PATH ": holds no BTF of this byte order");
 	else
-		snprintf(what, cap,
-			 "no BTF: no " BTF_KERNEL_PATH " and no %s in the archive: run a kernel "
-			 "with CONFIG_DEBUG_INFO_BTF=y, with /sys mounted, or name a file by 'btf:'",
-			 name[0] ? name : "file for this kernel");
+		snprintf(
+			what, cap,
+			"no BTF: no " BTF_KERNEL_PATH " and no %s in the archive: run a kernel "
+			"with CONFIG_DEBUG_INFO_BTF=y, with /sys mounted, or name a file by 'btf:'",
+			name[0] ? name : "file for this kernel");
 	return err;
 }
 
@@ -207,7 +208,8 @@ int btf_find(struct btf_choice *choice, const char *named, int objects_fd, char 
 		btf_drop(choice);
 		return err;
 	}
-	snprintf(what, cap, "%s%s%.160s", source_names[choice->source], named[0] ? ": " : "", named);
+	snprintf(what, cap, "%s%s%.160s", source_names[choice->source], named[0] ? ": " : "",
+		 named);
 	return 0;
 }
 

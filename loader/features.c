@@ -5,14 +5,14 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "loader/procfs.h"
 
 #define LOCKDOWN_PATH   "/sys/kernel/security/lockdown"
 #define PARANOID_PATH   "/proc/sys/kernel/perf_event_paranoid"
@@ -20,7 +20,8 @@
 #define KPROBE_PMU_PATH "/sys/bus/event_source/devices/kprobe/type"
 #define KALLSYMS_PATH   "/proc/kallsyms"
 
-/* What is looked for among the kernel's types, by name: where it stands tells what it is there for. */
+/* What is looked for among the kernel's types, by name: where it stands tells what it is there for.
+ */
 static const struct {
 	enum feature feature;
 	uint32_t kind; /* BTF_KIND_ */
@@ -101,34 +102,13 @@ static void look_in_kallsyms(struct features *features)
 	fclose(symbols);
 }
 
-/* The beginning of a small file, "" if it can't be read. */
-static void read_text(const char *path, char *text, size_t cap)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, cap - 1);
-
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-}
-
-static int32_t read_number(const char *path)
-{
-	char text[32], *end;
-	long number;
-
-	read_text(path, text, sizeof(text));
-	number = strtol(text, &end, 10);
-	return end == text ? FEATURE_UNKNOWN : (int32_t)number;
-}
-
 /* "none [integrity] confidentiality": the one in brackets is in force. */
 static int32_t read_lockdown(void)
 {
 	static const char *const levels[] = {"[none]", "[integrity]", "[confidentiality]"};
 	char text[128];
 
-	read_text(LOCKDOWN_PATH, text, sizeof(text));
+	procfs_text(LOCKDOWN_PATH, text, sizeof(text));
 	for (int32_t i = 0; i < 3; i++)
 		if (strstr(text, levels[i]))
 			return i;
@@ -154,7 +134,7 @@ static const struct bpf_insn do_nothing[] = {
 /* bpf_probe_read_kernel(fp - 8, 8, NULL) */
 static const struct bpf_insn read_kernel[] = {
 	{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10},
-	{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -8},
+	{.code = BPF_ALU64 | BPF_ADD, .dst_reg = BPF_REG_1, .imm = -8},
 	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 8},
 	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 0},
 	{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel},
@@ -213,12 +193,10 @@ static void make_trials(struct features *features, const struct found *found)
 	of[FEATURE_try_tracepoint] =
 		try_tracing(found, FEATURE_tp_inet_sock_set_state, BPF_TRACE_RAW_TP);
 	of[FEATURE_try_fentry] = try_tracing(found, FEATURE_fn_tcp_set_state, BPF_TRACE_FENTRY);
-	of[FEATURE_try_kprobe] =
-		try_program(BPF_PROG_TYPE_KPROBE, do_nothing,
-			    sizeof(do_nothing) / sizeof(do_nothing[0]), 0, 0);
-	of[FEATURE_try_read] =
-		try_program(BPF_PROG_TYPE_KPROBE, read_kernel,
-			    sizeof(read_kernel) / sizeof(read_kernel[0]), 0, 0);
+	of[FEATURE_try_kprobe] = try_program(BPF_PROG_TYPE_KPROBE, do_nothing,
+					     sizeof(do_nothing) / sizeof(do_nothing[0]), 0, 0);
+	of[FEATURE_try_read] = try_program(BPF_PROG_TYPE_KPROBE, read_kernel,
+					   sizeof(read_kernel) / sizeof(read_kernel[0]), 0, 0);
 	of[FEATURE_try_perf] = try_perf();
 }
 
@@ -233,9 +211,9 @@ void features_probe(struct features *features, const struct btf *btf, bool try)
 	else
 		look_in_kallsyms(features);
 	features->of[FEATURE_lockdown] = read_lockdown();
-	features->of[FEATURE_perf_event_paranoid] = read_number(PARANOID_PATH);
-	features->of[FEATURE_unprivileged_bpf_disabled] = read_number(BPF_SYSCTL_PATH);
-	features->of[FEATURE_kprobe_pmu] = read_number(KPROBE_PMU_PATH) > 0;
+	features->of[FEATURE_perf_event_paranoid] = procfs_number(PARANOID_PATH);
+	features->of[FEATURE_unprivileged_bpf_disabled] = procfs_number(BPF_SYSCTL_PATH);
+	features->of[FEATURE_kprobe_pmu] = procfs_number(KPROBE_PMU_PATH) > 0;
 	for (int i = FEATURE_try_ring; i < FEATURE_COUNT; i++)
 		features->of[i] = FEATURE_UNKNOWN;
 	if (try)

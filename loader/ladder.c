@@ -29,8 +29,8 @@ typedef enum step_result (*step_run)(struct ladder *ladder, struct report *repor
 struct step {
 	const char *name;
 	step_run run;
-	int exit_code; /* when it fails */
-	bool permanent; /* trying again without a change cannot help */
+	int exit_code;        /* when it fails */
+	bool permanent;       /* trying again without a change cannot help */
 	enum outcome outcome; /* when it fails, unless it says otherwise */
 };
 
@@ -138,8 +138,8 @@ static enum step_result step_plan(struct ladder *ladder, struct report *report)
 
 	say(report, "%s", ladder->plan.why);
 	if (result == PLAN_NOT_SUPPORTED || result == PLAN_HOOK_MISSING) {
-		report->outcome = result == PLAN_HOOK_MISSING ? OUTCOME_hook_missing
-							      : OUTCOME_not_supported;
+		report->outcome =
+			result == PLAN_HOOK_MISSING ? OUTCOME_hook_missing : OUTCOME_not_supported;
 		return STEP_NOT_SUPPORTED;
 	}
 	options = manager_options_make(&ladder->plan, config, &ladder->features, &ladder->host);
@@ -184,8 +184,8 @@ static enum step_result step_adopt(struct ladder *ladder, struct report *report)
 	if (inherited->manifest.identity == ladder->object.identity) {
 		tracer_take(&ladder->tracer, options->type, options->plan.store, inherited);
 		tracer_disinherit(inherited);
-		ladder->adopted = handover_check(&ladder->manager, &ladder->tracer, why,
-						 sizeof(why)) == 0;
+		ladder->adopted =
+			handover_check(&ladder->manager, &ladder->tracer, why, sizeof(why)) == 0;
 	}
 	if (!ladder->adopted) {
 		say(report, "what was handed down is replaced: %s", why);

@@ -9,7 +9,8 @@ bool plan_is_fargate(enum config_instance instance)
 	return instance == INSTANCE_ECS_FARGATE || instance == INSTANCE_EKS_FARGATE;
 }
 
-/* The order for each kind of instance. Least privilege and cost first; fentry answers for itself. */
+/* The order for each kind of instance. Least privilege and cost first; fentry answers for itself.
+ */
 static const struct plan_order everywhere = {
 	.tracers = {TRACER_FENTRY, TRACER_TRACEPOINT, TRACER_KPROBE}, .count = 3};
 static const struct plan_order fargate = {.tracers = {TRACER_FENTRY, TRACER_TRACEPOINT},
@@ -127,7 +128,8 @@ static const char *missing_reason(const struct probe *probe, enum probe_store st
 		return "the kernel does not have it";
 	if (probe->kind == PROBE_WALK && !get(features, FEATURE_kernel_btf))
 		return "iterators attach by the kernel's own BTF, which can't be read";
-	if (probe->kind == PROBE_WALK && store == STORE_TABLE && refused(features, FEATURE_try_read))
+	if (probe->kind == PROBE_WALK && store == STORE_TABLE &&
+	    refused(features, FEATURE_try_read))
 		return "the kernel refuses programs that read kernel memory";
 	return NULL;
 }

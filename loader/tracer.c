@@ -21,15 +21,35 @@
 
 /* The same functions, whether by fentry or by kprobe. Their arguments differ in no kernel. */
 #define FUNCTIONS(kind) \
-	{PROGRAM_SET_STATE, "tcp_set_state", kind, FEATURE_fn_tcp_set_state, STORE_ANY, true, \
-	 NULL}, \
-		{PROGRAM_DESTROY, "inet_csk_destroy_sock", kind, \
-		 FEATURE_fn_inet_csk_destroy_sock, STORE_ANY, true, NULL}, \
-		{PROGRAM_LISTEN, "inet_csk_listen_start", kind, \
-		 FEATURE_fn_inet_csk_listen_start, STORE_ANY, false, \
+	{ \
+		PROGRAM_SET_STATE, \
+		"tcp_set_state", \
+		kind, \
+		FEATURE_fn_tcp_set_state, \
+		STORE_ANY, \
+		true, \
+		NULL}, \
+		{PROGRAM_DESTROY, \
+		 "inet_csk_destroy_sock", \
+		 kind, \
+		 FEATURE_fn_inet_csk_destroy_sock, \
+		 STORE_ANY, \
+		 true, \
+		 NULL}, \
+		{PROGRAM_LISTEN, \
+		 "inet_csk_listen_start", \
+		 kind, \
+		 FEATURE_fn_inet_csk_listen_start, \
+		 STORE_ANY, \
+		 false, \
 		 "an accepted connection has no owner before accept"}, \
-		{PROGRAM_ACCEPT, "security_sock_graft", kind, FEATURE_fn_security_sock_graft, \
-		 STORE_ANY, false, "an accepted connection belongs to its listener until it closes"}, \
+		{PROGRAM_ACCEPT, \
+		 "security_sock_graft", \
+		 kind, \
+		 FEATURE_fn_security_sock_graft, \
+		 STORE_ANY, \
+		 false, \
+		 "an accepted connection belongs to its listener until it closes"}, \
 	{ \
 		PROGRAM_CHILD, "tcp_child_process", kind, FEATURE_fn_tcp_child_process, \
 			STORE_TABLE, false, "an accepted connection has no owner before accept" \

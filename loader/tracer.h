@@ -36,7 +36,7 @@ struct probe {
 	const char *program; /* its name in the object */
 	const char *hook;    /* the kernel's function, tracepoint or iterator */
 	enum probe_kind kind;
-	enum feature present; /* whether the kernel has the hook */
+	enum feature present;   /* whether the kernel has the hook */
 	enum probe_store store; /* the program is for this one only */
 	bool required;
 	const char *without; /* optional: what is missing from the records then */

@@ -36,8 +36,8 @@ struct proc {
 struct custody {
 	struct msg_manifest manifest;
 	int fds[PROTO_FDS_MAX];
-	const struct counters *counters; /* COUNTER_SLOTS of them, mapped; NULL = none */
-	const struct ledger *ledger;     /* mapped; NULL = none */
+	const struct counters *counters;   /* COUNTER_SLOTS of them, mapped; NULL = none */
+	const struct ledger *ledger;       /* mapped; NULL = none */
 	const struct telemetry *telemetry; /* TELEMETRY_ROWS of them, mapped; NULL = none */
 };
 

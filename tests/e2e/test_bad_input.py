@@ -44,8 +44,8 @@ def test_a_kernel_without_btf():
     hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
     with Tree() as tree:
         ends(Tracer(binaries=tree.bin, wrap=hide), 69,
-             "/sys/kernel/btf/vmlinux: this kernel has no BTF: run one built with "
-             "CONFIG_DEBUG_INFO_BTF=y")
+             "btf: no BTF: no /sys/kernel/btf/vmlinux and no ", " in the archive: run a kernel with "
+             "CONFIG_DEBUG_INFO_BTF=y, with /sys mounted, or name a file by 'btf:'")
 
 
 def test_btf_that_is_none():
@@ -106,7 +106,7 @@ def test_an_object_that_is_cut_off():
 
 def test_a_loader_without_its_capabilities():
     with Tree(armed=False) as tree:
-        ends(Tracer(binaries=tree.bin), 77, "tracepoint: privileges: ", "setcap")
+        ends(Tracer(binaries=tree.bin), 77, ": privileges: lacks cap_bpf and cap_perfmon", "setcap")
 
 
 def test_a_loader_that_is_missing():
