@@ -199,7 +199,8 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all arm run check check-matrix tests replays bench fuzz lint format docs san install clean help
+.PHONY: all btf-archive arm run check check-matrix tests replays bench fuzz lint format docs san \
+	install clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -269,12 +270,20 @@ $(O)/share/%.bpf.o: bpf/%.bpf.c
 		-MF $(O)/obj/bpf/$*.d -MT $@ -c -o $@ $<
 	$(Q)$(STRIP) -g $@
 
+KERNELS :=
+btf-archive: $(OBJECT_FILES) ## minimised BTF, for kernels without their own: KERNELS=NAME=PATH...
+	$(call say,BTF,$(O)/share/btf)
+	$(Q)packaging/btf-archive --objects $(O)/share $(KERNELS)
+	$(Q)test "$$(id -u)" != 0 || chown 0:0 $(O)/share/btf/*.btf
+
+ARCHIVE_FILES = $(wildcard $(O)/share/btf/*.btf)
+
 -include $(shell find $(O)/obj $(O)/fuzz -name '*.d' 2>/dev/null)
 
 # --- running ------------------------------------------------------------------------------------
 
 arm: all ## give the built loader its file capabilities (root, or sudo)
-	packaging/dev/arm $(O)/bin/conntrace-loader $(OBJECT_FILES)
+	packaging/dev/arm $(O)/bin/conntrace-loader $(OBJECT_FILES) $(ARCHIVE_FILES)
 
 # A run's configuration: a table on the terminal, or JSON lines to RECORDS; the shell that opens
 # RECORDS has the rights of who runs make, conntraced has not.
@@ -355,16 +364,26 @@ san: ## everything with AddressSanitizer and UBSan, in $(O)/san
 CHILDREN := $(filter conntrace-%,$(PROGRAMS))
 
 install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilities only as root
+	@for btf in $(ARCHIVE_FILES); do \
+		test -z "$$(find $(OBJECT_FILES) -newer $$btf)" || { \
+			echo "$$btf is older than the BPF objects, which may read more than it has:" \
+				"make btf-archive again, or remove it" >&2; \
+			exit 1; \
+		}; \
+	done
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBEXECDIR) \
-		$(DESTDIR)$(OBJECTDIR) $(DESTDIR)/etc/conntrace
+		$(DESTDIR)$(OBJECTDIR)/btf $(DESTDIR)/etc/conntrace
 	install -m 0755 $(O)/bin/conntrace $(DESTDIR)$(PREFIX)/bin/
 	install -m 0755 $(O)/bin/conntraced $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(CHILDREN:%=$(O)/bin/%) $(DESTDIR)$(LIBEXECDIR)/
 	install -m 0644 $(OBJECT_FILES) $(DESTDIR)$(OBJECTDIR)/
+	rm -f $(DESTDIR)$(OBJECTDIR)/btf/*.btf # those of other objects
+	$(if $(ARCHIVE_FILES),install -m 0644 $(ARCHIVE_FILES) $(DESTDIR)$(OBJECTDIR)/btf/)
 	test -e $(DESTDIR)/etc/conntrace/conntrace.yaml || \
 		install -m 0644 packaging/etc/conntrace.yaml $(DESTDIR)/etc/conntrace/
 	test "$$(id -u)" != 0 || packaging/dev/arm $(DESTDIR)$(LIBEXECDIR)/conntrace-loader \
-		$(BPF_OBJECTS:%=$(DESTDIR)$(OBJECTDIR)/%.bpf.o)
+		$(BPF_OBJECTS:%=$(DESTDIR)$(OBJECTDIR)/%.bpf.o) \
+		$(ARCHIVE_FILES:$(O)/share/%=$(DESTDIR)$(OBJECTDIR)/%)
 
 clean: ## remove what was built
 	rm -rf $(O)
