@@ -182,7 +182,7 @@ class Tracer:
 
 
 class Tree:
-    """A copy of the programs and the BPF objects, to break."""
+    """A copy of the programs and the BPF objects, to break. Without an archive of BTF."""
 
     def __init__(self, armed=True):
         self.dir = tempfile.mkdtemp(prefix="conntrace-tree-")
@@ -191,7 +191,8 @@ class Tree:
         self.object = os.path.join(self.dir, "share", OBJECT)
         self.loader = os.path.join(self.bin, "conntrace-loader")
         shutil.copytree(BIN, self.bin)
-        shutil.copytree(os.path.join(OUT, "share"), os.path.join(self.dir, "share"))
+        shutil.copytree(os.path.join(OUT, "share"), os.path.join(self.dir, "share"),
+                        ignore=shutil.ignore_patterns("btf"))
         subprocess.run([os.path.join(ROOT, "packaging/dev/arm"), self.loader], check=True)
         if not armed:
             subprocess.run(["setcap", "-r", self.loader], check=True)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # timeout: 200
 """packaging/btf-archive: what the archive holds is what the kernel's BTF says, from every kind of
-image; and whatever is wrong ends in one clear error and leaves no file."""
+image; the loader finds it and can work with it; and whatever is wrong ends in one clear error and
+leaves no file."""
 
 import bz2
 import contextlib
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import BIN, OUT, ROOT, check, equal, main, proc_status, wait_for
+from harness import BIN, OUT, ROOT, Tracer, Tree, check, equal, main, proc_status, wait_for
 
 TOOL = os.path.join(ROOT, "packaging/btf-archive")
 OBJECTS = os.path.join(OUT, "share")
@@ -35,6 +36,7 @@ class Place:
         self.out = os.path.join(self.dir, "out")
         self.scratch = os.path.join(self.dir, "tmp")
         self.bin = os.path.join(self.dir, "bin")
+        os.chmod(self.dir, 0o755)
         os.mkdir(self.scratch)
         os.mkdir(self.bin)
 
@@ -207,6 +209,43 @@ def test_the_fields_of_the_sockets():
             read = [field for field in fields_in_kernel_h(name) if field in want]
             check(read, f"kernel.h names no field of {name} that this kernel has")
             equal({f: got.get(f) for f in read}, {f: want[f] for f in read}, f"offsets in {name}")
+
+
+def test_the_loader_fits_an_object_to_it():
+    with place() as p:
+        p.made()
+        tracer = Tracer()
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                            f"btf: {os.path.join(p.out, running_name())}\n")
+        with tracer:
+            equal(tracer.status()["btf"], "named", "where the BTF comes from")
+
+
+def outcome_without_kernel_btf(tree):
+    """What conntraced says where BTF is hidden, and where its BTF came from if it traces then: for
+    that the kernel must have kprobes."""
+    tracer = Tracer(binaries=tree.bin, wrap=with_mount("-t tmpfs none /sys/kernel/btf"))
+    try:
+        tracer.start(wait=False)
+        wait_for("traces or ends", lambda: tracer.proc.poll() is not None or tracer.tracing(), 20)
+        source = tracer.status()["btf"] if tracer.proc.poll() is None else None
+        return tracer.text(), source
+    finally:
+        tracer.kill()
+        shutil.rmtree(tracer.dir)
+
+
+def test_the_loader_finds_it_where_btf_is_hidden():
+    missing = f"no {running_name()} in the archive"
+    with Tree() as tree, place() as p:
+        said, source = outcome_without_kernel_btf(tree)
+        check(missing in said and not source, f"without an archive it said: {said}")
+        p.out = os.path.join(os.path.dirname(tree.object), "btf")
+        p.made()
+        said, source = outcome_without_kernel_btf(tree)
+        check(missing not in said, f"it said: {said}")
+        check(source == "archive" or "kprobe: plan: not supported" in said, f"{source}: {said}")
+        wait_for("children gone", lambda: not tree.processes())
 
 
 def test_made_again_it_is_identical():
