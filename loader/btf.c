@@ -2,6 +2,7 @@
 #include "loader/btf.h"
 
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -198,6 +199,8 @@ int btf_find(struct btf_choice *choice, const char *named, int objects_fd, char 
 	int err;
 
 	*choice = (struct btf_choice){.source = BTF_KERNEL, .fd = -1};
+	/* What it has to say is said in what. */
+	libbpf_set_print(NULL);
 	if (!is_garbage(BTF_KERNEL_PATH))
 		choice->kernel = btf__load_vmlinux_btf();
 	if (named[0])
