@@ -59,6 +59,9 @@ CHILD := \
 	common/landlock.c \
 	common/seccomp.c
 
+# Static: a host that runs the loader needs no libbpf.
+LIBBPF := -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
+
 # Texts to a configuration: all of the verifier but its process.
 SCHEMA := \
 	verifier/document.c \
@@ -98,7 +101,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/settings.c \
 	loader/tracer.c \
 	loader/walk.c
-conntrace-loader_LIB := -lmsgpackc -lcap -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
+conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/clients.c \
@@ -192,6 +195,9 @@ fuzz_decode_SRC := exporter/decode.c exporter/json.c exporter/jsonbuf.c exporter
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
 
+features_SRC := tests/matrix/features.c common/privs.c loader/features.c loader/procfs.c
+features_LIB := -lcap $(LIBBPF)
+
 # --- rules --------------------------------------------------------------------------------------
 
 PROGRAM_FILES := $(PROGRAMS:%=$(O)/bin/%)
@@ -199,8 +205,8 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all btf-archive arm run check check-matrix tests replays bench fuzz lint format docs san \
-	install clean help
+.PHONY: all btf-archive arm run check check-matrix tests replays bench features fuzz lint format docs \
+	san install clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -243,6 +249,11 @@ $(O)/bench/conngen: $(conngen_SRC:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -pthread -o $@ $^
+
+$(O)/test/features: $(features_SRC:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(features_LIB)
 
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
@@ -337,6 +348,11 @@ fuzz: $(FUZZ:%=$(O)/fuzz/fuzz_%) ## look for inputs that break a parser: FUZZ=NA
 		$(O)/fuzz/fuzz_$$name -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
 			-artifact_prefix=$(O)/fuzz/$$name- $(O)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
 	done
+
+features: $(O)/test/features ## record what each kernel of the matrix offers, for test_plan
+	$(call say,RUN,tests/matrix/record)
+	$(Q)tests/matrix/record --build $(O) >$(O)/features_debian.h
+	$(Q)cp $(O)/features_debian.h tests/unit/features_debian.h
 
 lint: ## format, licences, static analysis
 	@./bootstrap deps check

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""run.py JOB: in a guest, for each tracer of the job see whether this kernel supports it, and if it
-does run the end-to-end tests with it. Says what happened on standard output, a JSON object a line:
+"""run.py JOB: in a guest, run each command of the job; then, for each of its tracers, see whether this
+kernel supports it, and if it does run the end-to-end tests with it. Says what happened on standard
+output, a JSON object a line:
 
+    {"event": "command", "name": NAME, "status": N, "output": TEXT}
     {"event": "tracer", "tracer": T, "tracing": BOOL, "status": N, "log": TEXT, "probes": [...]}
     {"event": "begin", "tracer": T, "program": P}
     {"event": "end", "tracer": T, "program": P, "status": N, "seconds": S, "output": TEXT}
@@ -24,6 +26,13 @@ import harness  # found by the line above
 
 def report(event, **what):
     print(json.dumps({"event": event, **what}), flush=True)
+
+
+def run_command(name, argv):
+    done = subprocess.run(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+    report("command", name=name, status=done.returncode,
+           output=done.stdout.decode(errors="replace"))
 
 
 def try_tracer(tracer):
@@ -71,10 +80,13 @@ def run_program(tracer, program, timeout_s):
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         job = json.load(f)
-    os.environ.update(job["environment"])
-    subprocess.run([os.path.join(ROOT, "packaging/dev/arm"),
-                    os.path.join(harness.BIN, "conntrace-loader")], check=True)
-    for tracer, programs in job["tracers"].items():
+    os.environ.update(job.get("environment", {}))
+    for name, argv in job.get("commands", {}).items():
+        run_command(name, argv)
+    if "tracers" in job:
+        subprocess.run([os.path.join(ROOT, "packaging/dev/arm"),
+                        os.path.join(harness.BIN, "conntrace-loader")], check=True)
+    for tracer, programs in job.get("tracers", {}).items():
         os.environ["CONNTRACE_TRACER"] = tracer
         if try_tracer(tracer):
             for program in programs:
