@@ -20,7 +20,9 @@
 #define KPROBE_PMU_PATH "/sys/bus/event_source/devices/kprobe/type"
 #define KALLSYMS_PATH   "/proc/kallsyms"
 
-/* What is looked for among the kernel's types, by name: where it stands tells what it is there for.
+/*
+ * What is looked for among the kernel's types: where it stands tells what it is there for.
+ * Without BTF only the functions can be found, by their symbols.
  */
 static const struct {
 	enum feature feature;
@@ -29,8 +31,10 @@ static const struct {
 } wanted[] = {
 	/* kernel/trace/bpf_trace.c, under CONFIG_FPROBE */
 	{FEATURE_kprobe_multi, BTF_KIND_STRUCT, "bpf_kprobe_multi_link"},
+	{FEATURE_kprobe_multi, BTF_KIND_FUNC, "bpf_kprobe_multi_link_release"},
 	/* kernel/bpf/syscall.c, under CONFIG_PERF_EVENTS, 5.15 */
 	{FEATURE_perf_link, BTF_KIND_STRUCT, "bpf_perf_link"},
+	{FEATURE_perf_link, BTF_KIND_FUNC, "bpf_perf_link_release"},
 	/* net/core/bpf_sk_storage.c: the helper as tracing programs get it, 5.11 */
 	{FEATURE_socket_storage, BTF_KIND_FUNC, "bpf_sk_storage_get_tracing"},
 	/* net/core/filter.c: likewise, 5.12 */
@@ -88,7 +92,7 @@ static void look_at_symbol(struct features *features, char *line)
 			features->of[wanted[i].feature] = 1;
 }
 
-/* Without BTF the symbols tell at least which functions a kprobe can be put at. */
+/* Without BTF the symbols tell at least what kprobes need. */
 static void look_in_kallsyms(struct features *features)
 {
 	FILE *symbols = fopen(KALLSYMS_PATH, "re");
