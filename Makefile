@@ -160,11 +160,13 @@ BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 # --- what each test links ------------------------------------------------------------------------
 
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
+# What a message's fds are taken from, and so what goes with them.
+DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
-test_dispatch_SRC := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
+test_dispatch_SRC := $(DISPATCH)
 test_dispatch_LIB := -lmsgpackc
 test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c
@@ -175,6 +177,8 @@ test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 test_msg_LIB := -lmsgpackc
 test_msgfmt_SRC := common/msgfmt.c
 test_msgfmt_LIB := -lmsgpackc
+test_plan_SRC := loader/plan.c loader/tracer.c $(DISPATCH)
+test_plan_LIB := -lmsgpackc
 test_ring_SRC := exporter/ring.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c

@@ -9,8 +9,7 @@ bool plan_is_fargate(enum config_instance instance)
 	return instance == INSTANCE_ECS_FARGATE || instance == INSTANCE_EKS_FARGATE;
 }
 
-/* The order for each kind of instance. Least privilege and cost first; fentry answers for itself.
- */
+/* For each kind of instance: least privilege and cost first; fentry answers for itself. */
 static const struct plan_order everywhere = {
 	.tracers = {TRACER_FENTRY, TRACER_TRACEPOINT, TRACER_KPROBE}, .count = 3};
 static const struct plan_order fargate = {.tracers = {TRACER_FENTRY, TRACER_TRACEPOINT},
@@ -85,10 +84,16 @@ static const char *need_kprobes(const struct features *features)
 	return NULL;
 }
 
+/* The most that kernel.perf_event_paranoid may be for who has CAP_PERFMON; Debian's 3 is more. */
+#define PARANOID_MOST 2
+
 static const char *need_perf_event(const struct features *features)
 {
 	if (get(features, FEATURE_kprobe_multi) || !refused(features, FEATURE_try_perf))
 		return NULL;
+	if (get(features, FEATURE_perf_event_paranoid) <= PARANOID_MOST)
+		return "perf_event_open() is refused by a seccomp filter or a security module, "
+		       "or the kernel does not have it";
 	return "kernel.perf_event_paranoid refuses perf_event_open() to all but CAP_SYS_ADMIN: "
 	       "sysctl kernel.perf_event_paranoid=2";
 }
@@ -124,6 +129,8 @@ bool plan_has(const struct plan *plan, uint32_t probe)
 static const char *missing_reason(const struct probe *probe, enum probe_store store,
 				  const struct features *features)
 {
+	if (!get(features, FEATURE_kernel_btf) && !get(features, FEATURE_kallsyms))
+		return "can't be looked for: neither BTF nor /proc/kallsyms can be read";
 	if (!get(features, probe->present))
 		return "the kernel does not have it";
 	if (probe->kind == PROBE_WALK && !get(features, FEATURE_kernel_btf))
