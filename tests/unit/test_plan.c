@@ -219,6 +219,21 @@ static void test_plan_kprobes_attach_in_the_best_way_there_is(void **state)
 	}
 }
 
+static void test_plan_kprobes_need_either_way(void **state)
+{
+	struct features features = debian(PARANOID_2, LINUX_6_12);
+	struct plan plan;
+
+	(void)state;
+	features.of[FEATURE_kprobe_pmu] = 0;
+	assert_int_equal(make(&plan, TRACER_KPROBE, &features), PLAN_OK);
+	features.of[FEATURE_kprobe_multi] = 0;
+	assert_int_equal(make(&plan, TRACER_KPROBE, &features), PLAN_NOT_SUPPORTED);
+	features.of[FEATURE_kprobe_pmu] = 1;
+	assert_int_equal(make(&plan, TRACER_KPROBE, &features), PLAN_OK);
+	assert_int_equal(plan.kprobe, KPROBE_LINK);
+}
+
 static void test_plan_for_a_hardened_kernel(void **state)
 {
 	struct plan plan;
@@ -429,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_plan_fentry_is_for_fargate_or_asked_for),
 		cmocka_unit_test(test_plan_for_the_kernels_of_the_matrix),
 		cmocka_unit_test(test_plan_kprobes_attach_in_the_best_way_there_is),
+		cmocka_unit_test(test_plan_kprobes_need_either_way),
 		cmocka_unit_test(test_plan_for_a_hardened_kernel),
 		cmocka_unit_test(test_plan_no_tracer_without_a_ring),
 		cmocka_unit_test(test_plan_names_the_trial_that_was_refused),
