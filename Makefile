@@ -163,6 +163,8 @@ BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 # What a message's fds are taken from, and so what goes with them.
 DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+test_btf_SRC := loader/btf.c loader/object.c
+test_btf_LIB := $(LIBBPF)
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c

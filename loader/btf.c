@@ -97,8 +97,11 @@ static int take_named(struct btf_choice *choice, const char *named, char *what, 
 
 /* --- the archive --- */
 
-/* The value behind "KEY=" at the beginning of a line, without quotes; "" if there is none. */
-static void os_release_value(const char *text, const char *key, char *value, size_t cap)
+/*
+ * The value behind "KEY=" at the beginning of a line, without quotes; "" if there is none. False if
+ * it is too long for value.
+ */
+static bool os_release_value(const char *text, const char *key, char *value, size_t cap)
 {
 	size_t key_len = strlen(key);
 	const char *line = text;
@@ -109,12 +112,13 @@ static void os_release_value(const char *text, const char *key, char *value, siz
 			const char *from = line + key_len + 1;
 
 			from += *from == '"' || *from == '\'';
-			snprintf(value, cap, "%.*s", (int)strcspn(from, "\"'\n"), from);
-			return;
+			return snprintf(value, cap, "%.*s", (int)strcspn(from, "\"'\n"), from) <
+			       (int)cap;
 		}
 		line = strchr(line, '\n');
 		line += line != NULL;
 	}
+	return true;
 }
 
 static bool is_name_part(const char *part)
@@ -131,8 +135,9 @@ int btf_archive_name(const char *os_release, const char *machine, const char *re
 	char id[48], version[48];
 	int len;
 
-	os_release_value(os_release, "ID", id, sizeof(id));
-	os_release_value(os_release, "VERSION_ID", version, sizeof(version));
+	if (!os_release_value(os_release, "ID", id, sizeof(id)) ||
+	    !os_release_value(os_release, "VERSION_ID", version, sizeof(version)))
+		return -EINVAL;
 	if (!version[0])
 		snprintf(version, sizeof(version), "rolling");
 	if (!is_name_part(id) || !is_name_part(version) || !is_name_part(machine) ||

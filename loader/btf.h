@@ -37,8 +37,8 @@ const char *btf_source_name(enum btf_source source);
 
 /*
  * The file of the archive for a kernel: "ID-VERSION_ID-MACHINE-RELEASE.btf" from the text of an
- * os-release file (os-release(5)); without VERSION_ID "rolling". Returns 0, or -EINVAL if the
- * parts hold something that no such name has.
+ * os-release file (os-release(5)); without VERSION_ID "rolling". Returns 0, or -EINVAL if a part
+ * is missing, too long, or holds something that no such name has.
  */
 int btf_archive_name(const char *os_release, const char *machine, const char *release, char *name,
 		     size_t cap);
