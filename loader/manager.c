@@ -119,7 +119,7 @@ static void report_probe(const struct manager *manager, const struct tracer *tra
 		snprintf(out->note, sizeof(out->note), "%s", off_why);
 	else if (status->state == PROBE_MISSING)
 		snprintf(out->note, sizeof(out->note), "%s: %s", off_why, probe->without);
-	else if (status->state == PROBE_FAILED)
+	else if (status->state == PROBE_FAILED && probe->without)
 		snprintf(out->note, sizeof(out->note), "%s", probe->without);
 	if (tracer->programs[i] >= 0 &&
 	    bpf_obj_get_info_by_fd(tracer->programs[i], &info, &len) == 0)

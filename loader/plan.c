@@ -130,7 +130,7 @@ static const char *missing_reason(const struct probe *probe, enum probe_store st
 				  const struct features *features)
 {
 	if (!get(features, FEATURE_kernel_btf) && !get(features, FEATURE_kallsyms))
-		return "can't be looked for: neither BTF nor /proc/kallsyms can be read";
+		return "neither BTF nor /proc/kallsyms can be read";
 	if (!get(features, probe->present))
 		return "the kernel does not have it";
 	if (probe->kind == PROBE_WALK && !get(features, FEATURE_kernel_btf))

@@ -39,6 +39,13 @@ static void expect_why(const struct plan *plan, const char *words)
 		fail_msg("'%s' is not in: %s", words, plan->why);
 }
 
+/* Both are reported, "WHY: WITHOUT", and must fit. */
+static void expect_note(const char *why, const char *without)
+{
+	assert_in_range(strlen(why) + strlen(without), 1,
+			sizeof(((struct msg_probe *)0)->note) - sizeof(": "));
+}
+
 /* The probes in their order, P planned, O off, M missing; each but the planned says why. */
 static void expect_probes(const struct plan *plan, const char *letters)
 {
@@ -53,6 +60,8 @@ static void expect_probes(const struct plan *plan, const char *letters)
 		if (plan->probes[i] != want)
 			fail_msg("%s %s: %u", type->name, type->probes[i].program, plan->probes[i]);
 		assert_int_equal(plan->off_why[i] != NULL, want != PROBE_PLANNED);
+		if (want == PROBE_MISSING && plan->off_why[i] && type->probes[i].without)
+			expect_note(plan->off_why[i], type->probes[i].without);
 		assert_int_equal(plan_has(plan, i), want == PROBE_PLANNED);
 	}
 	for (uint32_t i = type->probe_count; i < TRACER_PROBES_MAX; i++)
@@ -392,6 +401,7 @@ static void without_optional(const struct features *features, enum config_tracer
 	expect_why(&plan, probe->without);
 	assert_int_equal(plan.probes[i], PROBE_MISSING);
 	assert_string_equal(plan.off_why[i], "the kernel does not have it");
+	expect_note("the kernel does not have it", probe->without);
 	for (uint32_t other = 0; other < tracer_type(which)->probe_count; other++)
 		assert_int_equal(plan.probes[other] == PROBE_MISSING, other == i);
 }
