@@ -191,6 +191,8 @@ test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c
+test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
+test_tracer_LIB := -lmsgpackc $(LIBBPF)
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
