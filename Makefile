@@ -181,6 +181,7 @@ test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 test_msg_LIB := -lmsgpackc
 test_msgfmt_SRC := common/msgfmt.c
 test_msgfmt_LIB := -lmsgpackc
+test_object_SRC := loader/object.c
 test_plan_SRC := loader/plan.c loader/tracer.c $(DISPATCH)
 test_plan_LIB := -lmsgpackc
 test_ring_SRC := exporter/ring.c
