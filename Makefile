@@ -184,6 +184,7 @@ test_msgfmt_LIB := -lmsgpackc
 test_object_SRC := loader/object.c
 test_plan_SRC := loader/plan.c loader/tracer.c $(DISPATCH)
 test_plan_LIB := -lmsgpackc
+test_procfs_SRC := loader/procfs.c
 test_ring_SRC := exporter/ring.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
