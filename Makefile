@@ -5,6 +5,7 @@ O ?= build
 VERSION := 0.1.0
 SAN ?=
 PREFIX ?= /usr
+SBINDIR    := $(PREFIX)/sbin
 LIBEXECDIR := $(PREFIX)/libexec/conntrace
 OBJECTDIR  := $(PREFIX)/lib/conntrace
 
@@ -13,7 +14,7 @@ CLANG   ?= clang
 STRIP   ?= llvm-strip
 # Empty, as a source that defines it itself does.
 DEFINES := -D_GNU_SOURCE= -I. -DVERSION='"$(VERSION)"' \
-           -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
+           -DSBINDIR='"$(SBINDIR)"' -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
 WARN    := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wformat=2 -Wvla
 ifeq ($(SAN),)
@@ -76,6 +77,7 @@ conntraced_SRC := $(COMMON) \
 	supervisor/configure.c \
 	supervisor/control.c \
 	supervisor/custody.c \
+	supervisor/installation.c \
 	supervisor/life.c \
 	supervisor/main.c \
 	supervisor/messages.c \
@@ -399,10 +401,10 @@ install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilitie
 			exit 1; \
 		}; \
 	done
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBEXECDIR) \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
 		$(DESTDIR)$(OBJECTDIR)/btf $(DESTDIR)/etc/conntrace
 	install -m 0755 $(O)/bin/conntrace $(DESTDIR)$(PREFIX)/bin/
-	install -m 0755 $(O)/bin/conntraced $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(O)/bin/conntraced $(DESTDIR)$(SBINDIR)/
 	install -m 0755 $(CHILDREN:%=$(O)/bin/%) $(DESTDIR)$(LIBEXECDIR)/
 	install -m 0644 $(OBJECT_FILES) $(DESTDIR)$(OBJECTDIR)/
 	rm -f $(DESTDIR)$(OBJECTDIR)/btf/*.btf # those of other objects
