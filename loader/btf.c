@@ -92,6 +92,7 @@ static int take_file(struct btf_choice *choice, int dir_fd, const char *name, ch
 static int take_named(struct btf_choice *choice, const char *named, char *what, size_t cap)
 {
 	choice->source = BTF_NAMED;
+	snprintf(choice->file, sizeof(choice->file), "%s", named);
 	return take_file(choice, AT_FDCWD, named, what, cap);
 }
 
@@ -175,6 +176,7 @@ static int take_archived(struct btf_choice *choice, const char *name, int object
 	if (dir >= 0)
 		close(dir);
 	choice->source = BTF_ARCHIVE;
+	snprintf(choice->file, sizeof(choice->file), "%s", name);
 	return err;
 }
 
@@ -208,6 +210,8 @@ int btf_find(struct btf_choice *choice, const char *named, int objects_fd, char 
 	libbpf_set_print(NULL);
 	if (!is_garbage(BTF_KERNEL_PATH))
 		choice->kernel = btf__load_vmlinux_btf();
+	snprintf(choice->file, sizeof(choice->file), "%s",
+		 access(BTF_KERNEL_PATH, R_OK) == 0 ? BTF_KERNEL_PATH : "a vmlinux with BTF");
 	if (named[0])
 		err = take_named(choice, named, what, cap);
 	else

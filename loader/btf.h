@@ -12,10 +12,14 @@
 #define BTF_KERNEL_PATH "/sys/kernel/btf/vmlinux"
 #define BTF_ARCHIVE_DIR "btf" /* in the directory of the objects */
 
+/* As long as the path that a configuration can name. */
+#define BTF_FILE_MAX 256u
+
 enum btf_source { BTF_NAMED, BTF_KERNEL, BTF_ARCHIVE };
 
 struct btf_choice {
 	enum btf_source source;
+	char file[BTF_FILE_MAX]; /* where it was found: path, or name in the archive */
 	/* The running kernel's own, whatever the source: to attach by. NULL = it has none. */
 	struct btf *kernel;
 	int fd;        /* of a memfd with the BTF of the named file or the archive; -1 = none */

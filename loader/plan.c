@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/plan.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,6 +39,9 @@ static bool refused(const struct features *features, enum feature trial)
 
 static const char *need_ring(const struct features *features)
 {
+	if (get(features, FEATURE_try_ring) == EPERM)
+		return "no BPF map may be made: RLIMIT_MEMLOCK is too small for a kernel before "
+		       "5.11, or a container's seccomp profile refuses bpf(2)";
 	return refused(features, FEATURE_try_ring)
 		       ? "the kernel has no BPF ring buffer: it is older than Linux 5.8"
 		       : NULL;

@@ -23,8 +23,9 @@ struct installation {
 };
 
 /*
- * Beside this program, if the loader is there (a build tree); else where make install puts them. Not
- * looked at whether they are. Returns 0, or a negative errno if this program's path can't be told.
+ * Beside this program, if the loader is there (a build tree); else where make install puts them.
+ * Not looked at whether they are. Returns 0, or a negative errno if this program's path can't be
+ * told.
  */
 int installation_find(struct installation *installation);
 

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,9 +24,6 @@
 #include "supervisor/installation.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
-
-/* What the loader's file capabilities need; nothing else can come back by an exec. */
-#define BOUNDING (PRIVS_CAP(CAP_BPF) | PRIVS_CAP(CAP_PERFMON))
 
 static int open_directory(const char *path)
 {
@@ -70,7 +66,8 @@ static int give_up_root(struct supervisor *sup)
 		return err;
 	/* Maps count against it before 5.11; a smaller limit shows when they are created. */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	err = privs_bound(BOUNDING);
+	/* Nothing but what the loader's file has can come back by an exec. */
+	err = privs_bound(PRIVS_LOADER);
 	if (!err)
 		err = privs_drop_user(uid, gid);
 	if (err)
