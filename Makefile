@@ -137,6 +137,13 @@ conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml
 
 conntrace_SRC := $(COMMON) \
 	cli/client.c \
+	cli/doctor.c \
+	cli/doctor_files.c \
+	cli/doctor_host.c \
+	cli/doctor_json.c \
+	cli/doctor_judge.c \
+	cli/doctor_judge_files.c \
+	cli/doctor_text.c \
 	cli/identity.c \
 	cli/list.c \
 	cli/main.c \
@@ -152,8 +159,17 @@ conntrace_SRC := $(COMMON) \
 	exporter/jsonbuf.c \
 	exporter/names.c \
 	exporter/table.c \
+	common/landlock.c \
+	loader/btf.c \
+	loader/features.c \
+	loader/instance.c \
+	loader/object.c \
+	loader/plan.c \
+	loader/procfs.c \
+	loader/tracer.c \
+	supervisor/installation.c \
 	supervisor/life.c
-conntrace_LIB := -lmsgpackc -lcap
+conntrace_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 PROGRAMS := conntraced conntrace conntrace-loader conntrace-exporter conntrace-poller \
             conntrace-verifier
