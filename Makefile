@@ -188,6 +188,10 @@ test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
 test_dispatch_SRC := $(DISPATCH)
 test_dispatch_LIB := -lmsgpackc
+test_doctor_judge_SRC := cli/doctor_judge.c cli/doctor_judge_files.c common/config.c \
+	common/dispatch.c common/msg.c common/msgfmt.c common/privs.c common/proto.c loader/plan.c \
+	loader/tracer.c
+test_doctor_judge_LIB := -lcap -lmsgpackc
 test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_life_SRC := supervisor/life.c

@@ -113,7 +113,9 @@ static const char *remedy_for_none(const struct doctor *doctor, char *room, size
 		snprintf(room, cap, "set tracer to auto: %s can run here", config_tracers[other]);
 		return room;
 	}
-	if (of[FEATURE_try_ring] == EPERM && doctor->self.memlock_bytes != UINT64_MAX)
+	/* The limit does not count any more on a kernel that has this, 5.11. */
+	if (of[FEATURE_try_ring] == EPERM && !of[FEATURE_socket_storage] &&
+	    doctor->self.memlock_bytes != UINT64_MAX)
 		return "start conntraced as root or with LimitMEMLOCK=infinity";
 	if (of[FEATURE_try_ring] == EPERM)
 		return "let the container's seccomp profile allow bpf(2)";
@@ -126,12 +128,18 @@ static const char *remedy_for_none(const struct doctor *doctor, char *room, size
 	return "run a kernel with CONFIG_BPF_EVENTS=y, Linux 5.10 or newer";
 }
 
+static bool is_refused_by_namespace(const struct doctor *doctor)
+{
+	return !doctor->kernel.initial_user_namespace && doctor->features.of[FEATURE_try_ring] != 0;
+}
+
 static void judge_tracers(struct doctor *doctor)
 {
 	char room[DOCTOR_TEXT_MAX], whys[DOCTOR_TEXT_MAX] = "";
 	size_t at = 0;
 
-	if (doctor->chosen != TRACER_AUTO || doctor->btf.err)
+	/* Of the last two is told elsewhere. */
+	if (doctor->chosen != TRACER_AUTO || doctor->btf.err || is_refused_by_namespace(doctor))
 		return;
 	for (uint32_t order = 1; order < TRACER_COUNT; order++)
 		for (int i = TRACER_AUTO + 1; i < TRACER_COUNT && at < sizeof(whys); i++)
@@ -154,7 +162,7 @@ static void judge_kernel(struct doctor *doctor)
 	if (!kernel->has_cap_bpf)
 		doctor_find(problems, DOCTOR_CANNOT, "run Linux 5.10 or newer",
 			    "this kernel does not know the capability cap_bpf");
-	if (!kernel->initial_user_namespace && doctor->features.of[FEATURE_try_ring] != 0)
+	if (is_refused_by_namespace(doctor))
 		doctor_find(problems, DOCTOR_CANNOT,
 			    "run conntraced in the initial user namespace, not in a rootless "
 			    "container",

@@ -55,14 +55,15 @@ static bool lets_execute(const struct doctor_file *file, uid_t uid, gid_t gid)
 
 /*
  * Whether conntraced may execute the program or enter the directory: as the user it becomes when
- * root starts it; or as this one, who may be about to start it.
+ * root starts it (if there is none, that has been told); or as this one, who may be about to.
  */
 static bool conntraced_may(const struct doctor *doctor, const struct doctor_file *file)
 {
 	const struct doctor_user *user = &doctor->user;
 
-	return (!doctor->self.root && file->mine) ||
-	       (user->known && lets_execute(file, user->uid, user->gid));
+	if (!doctor->self.root && file->mine)
+		return true;
+	return user->known ? lets_execute(file, user->uid, user->gid) : doctor->self.root;
 }
 
 static void judge_directory(const struct doctor *doctor, struct doctor_file *file)

@@ -191,7 +191,9 @@ static int take_without_kernel(struct btf_choice *choice, int objects_fd, char *
 	if (err != -ENOENT)
 		return err;
 	if (is_garbage(BTF_KERNEL_PATH))
-		snprintf(what, cap, BTF_KERNEL_PATH ": holds no BTF of this byte order");
+		snprintf(what, cap,
+			 BTF_KERNEL_PATH ": holds no BTF of this byte order: run a kernel with "
+			 "CONFIG_DEBUG_INFO_BTF=y, and mount nothing over that file");
 	else
 		snprintf(
 			what, cap,
