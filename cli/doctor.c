@@ -30,7 +30,7 @@ static void look_at_instance(struct doctor *doctor)
  */
 static void try_features(struct doctor *doctor, const struct btf *kernel)
 {
-	struct privs before;
+	struct privs before = {.permitted = 0};
 
 	if (doctor->self.tried)
 		doctor->self.tried = privs_read(&before) == 0 &&

@@ -360,8 +360,10 @@ static void test_doctor_judge_the_host(void **state)
 		hosts[i].make();
 		doctor_judge(&doctor);
 		problem = find(&doctor.problems, hosts[i].what);
-		if (!problem)
+		if (!problem) {
 			fail_msg("%s: not said; said: %s", hosts[i].what, doctor.conclusion);
+			return;
+		}
 		if (!strstr(problem->remedy, hosts[i].remedy))
 			fail_msg("%s: the remedy is %s", hosts[i].what, problem->remedy);
 		assert_int_equal(problem->weight, hosts[i].verdict);
