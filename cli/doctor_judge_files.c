@@ -92,7 +92,21 @@ static bool judge_program(struct doctor_file *file)
 	return true;
 }
 
-/* A program that has no capability. conntraced gives up what it has; a child refuses to run. */
+/*
+ * What capabilities do that a file must not have. A child refuses to run with any; but of all but
+ * the loader's two nothing is left under conntraced's bounding set, or, if the file has them
+ * effective, the program can't be executed: capabilities(7).
+ */
+static enum doctor_verdict weigh_capabilities(const struct doctor_file *file, uint64_t extra)
+{
+	if (file->kind == DOCTOR_SUPERVISOR)
+		return DOCTOR_DEGRADED;
+	if (file->effective && (file->permitted & ~PRIVS_LOADER))
+		return DOCTOR_CANNOT;
+	return file->permitted & extra & PRIVS_LOADER ? DOCTOR_CANNOT : DOCTOR_DEGRADED;
+}
+
+/* A program that has no capability. */
 static void judge_bare(const struct doctor *doctor, struct doctor_file *file)
 {
 	enum doctor_verdict weight =
@@ -117,7 +131,8 @@ static void judge_bare(const struct doctor *doctor, struct doctor_file *file)
 	if (!caps)
 		return;
 	privs_caps_text(caps, names, sizeof(names));
-	blame(file, weight, "has capabilities that it must not have: %.600s", names);
+	blame(file, weigh_capabilities(file, caps),
+	      "has capabilities that it must not have: %.600s", names);
 	advise(file, "setcap -r %s", file->path);
 }
 
@@ -136,7 +151,8 @@ static bool judge_capabilities(struct doctor_file *file)
 	}
 	if (extra) {
 		privs_caps_text(extra, names, sizeof(names));
-		blame(file, DOCTOR_CANNOT, "has capabilities that it must not have: %.600s", names);
+		blame(file, weigh_capabilities(file, extra),
+		      "has capabilities that it must not have: %.600s", names);
 	}
 	if (missing || extra)
 		return false;

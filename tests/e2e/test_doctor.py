@@ -12,8 +12,9 @@ import subprocess
 
 from harness import BIN, ROOT, SLOWDOWN, Tracer, Tree, check, equal, main
 
-TRACER = os.environ.get("CONNTRACE_TRACER", "tracepoint")
-ASKED = ["--tracer", TRACER] if "CONNTRACE_TRACER" in os.environ else []
+NAMED = os.environ.get("CONNTRACE_TRACER", "auto")
+TRACER = NAMED if NAMED != "auto" else "tracepoint"
+ASKED = ["--tracer", NAMED]
 OBJECT = f"tracer-{TRACER}.bpf.o"
 NOBODY = {"user": "nobody", "group": "nogroup", "extra_groups": []}
 VERDICTS = ("ok", "degraded", "cannot_run")
@@ -145,9 +146,10 @@ def test_a_loader_on_a_file_system_without_capabilities():
 def test_another_child_with_a_capability():
     with Tree() as tree:
         exporter = os.path.join(tree.bin, "conntrace-exporter")
-        subprocess.run(["setcap", "cap_net_raw+p", exporter], check=True)
-        tells(tree, 2, "has capabilities that it must not have: cap_net_raw",
-              f"setcap -r {exporter}")
+        for caps, code in (("cap_net_raw", 1), ("cap_bpf", 2)):
+            subprocess.run(["setcap", caps + "+p", exporter], check=True)
+            tells(tree, code, f"has capabilities that it must not have: {caps}",
+                  f"setcap -r {exporter}")
 
 
 def test_a_program_that_is_missing():
@@ -207,7 +209,7 @@ def test_a_user_namespace():
 
 
 def test_what_if():
-    if ASKED:
+    if NAMED != "auto":
         return "is about auto"
     with Tree() as tree:
         fargate = ask(tree, "--instance", "ecs-fargate")
