@@ -192,7 +192,8 @@ static int take_without_kernel(struct btf_choice *choice, int objects_fd, char *
 		return err;
 	if (is_garbage(BTF_KERNEL_PATH))
 		snprintf(what, cap,
-			 BTF_KERNEL_PATH ": holds no BTF of this byte order: run a kernel with "
+			 BTF_KERNEL_PATH
+			 ": holds no BTF of this byte order: run a kernel with "
 			 "CONFIG_DEBUG_INFO_BTF=y, and mount nothing over that file");
 	else
 		snprintf(
