@@ -181,6 +181,30 @@ class Tracer:
             shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def ends(tracer, code, *said):
+    """conntraced ends by itself with that code, having said this, and leaves nothing. Returns all
+    that it said."""
+    try:
+        tracer.start(wait=False)
+        try:
+            got = tracer.proc.wait(20 * SLOWDOWN)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("conntraced goes on: " + tracer.text()) from None
+        text = tracer.text()
+        equal(got, code, f"exit code; it said: {text}")
+        for words in said:
+            check(words in text, f"not said: {words!r}; it said: {text}")
+        for sign in ("signal", "Sanitizer", "runtime error", "Assertion", "too many crashes"):
+            check(sign not in text, f"looks like a crash: {text}")
+        check(len(text.splitlines()) <= 5, f"more than a person reads: {text}")
+        check(not os.path.exists(tracer.socket), "the control socket is still there")
+        return text
+    finally:
+        tracer.kill()
+        tracer.log.close()
+        shutil.rmtree(tracer.dir, ignore_errors=True)
+
+
 class Tree:
     """A copy of the programs and the BPF objects, to break. Without an archive of BTF."""
 
@@ -239,6 +263,11 @@ def network_namespace():
         yield ["ip", "netns", "exec", name], os.stat(f"/run/netns/{name}").st_ino
     finally:
         subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def steps_of(status):
+    """The ladder, by tracer and step."""
+    return {(s["tracer"], s["step"]): s for s in status["ladder"]}
 
 
 def proc_status(pid):

@@ -9,29 +9,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import BIN, OBJECT, Tracer, Tree, check, equal, main, wait_for
-
-
-def ends(tracer, code, *said):
-    """conntraced ends by itself with that code, having said this, and leaves nothing."""
-    try:
-        tracer.start(wait=False)
-        try:
-            got = tracer.proc.wait(20)
-        except subprocess.TimeoutExpired:
-            raise AssertionError("conntraced goes on: " + tracer.text()) from None
-        text = tracer.text()
-        equal(got, code, f"exit code; it said: {text}")
-        for words in said:
-            check(words in text, f"not said: {words!r}; it said: {text}")
-        for sign in ("signal", "Sanitizer", "runtime error", "Assertion", "too many crashes"):
-            check(sign not in text, f"looks like a crash: {text}")
-        check(len(text.splitlines()) <= 5, f"more than a person reads: {text}")
-        check(not os.path.exists(tracer.socket), "the control socket is still there")
-    finally:
-        tracer.kill()
-        tracer.log.close()
-        shutil.rmtree(tracer.dir, ignore_errors=True)
+from harness import BIN, OBJECT, Tracer, Tree, check, ends, equal, main, wait_for
 
 
 def configured(text, tree, **kwargs):
