@@ -59,9 +59,10 @@ def equal(got, want, what):
 
 
 class Tracer:
-    """A conntraced with its own directory, socket and output."""
+    """A conntraced with its own directory, socket and output. more: lines of configuration beside
+    the output, which config replaces."""
 
-    def __init__(self, config="", binaries=BIN, source=False, wrap=()):
+    def __init__(self, config="", more="", binaries=BIN, source=False, wrap=()):
         self.dir = tempfile.mkdtemp(prefix="conntrace-e2e-")
         os.chmod(self.dir, 0o755)
         self.out = os.path.join(self.dir, "out")
@@ -75,7 +76,7 @@ class Tracer:
         self.binaries = binaries
         self.wrap = list(wrap)
         self.proc = None
-        text = config or f"output: {{format: json, path: {self.records_path}}}\n"
+        text = (config or f"output: {{format: json, path: {self.records_path}}}\n") + more
         if source:
             text += f"source: {{dir: {self.source}, interval: 200ms}}\n"
         self.write_config(text)
@@ -289,6 +290,7 @@ def main(tests):
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
         name = test.__name__.removeprefix("test_").replace("_", " ")
+        began = time.monotonic()
         try:
             skip = test()
             print(f"ok {number} - {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
@@ -297,5 +299,5 @@ def main(tests):
             print(f"not ok {number} - {name}")
             sys.stdout.write("".join("# " + l + "\n"
                                      for l in traceback.format_exc().splitlines()))
-            sys.stdout.flush()
+        print(f"# took {time.monotonic() - began:.1f} s", flush=True)
     sys.exit(1 if failed else 0)
