@@ -109,6 +109,7 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/clients.c \
 	exporter/clock.c \
 	exporter/decode.c \
+	exporter/ending.c \
 	exporter/json.c \
 	exporter/jsonbuf.c \
 	exporter/ledger.c \
@@ -155,6 +156,7 @@ conntrace_SRC := $(COMMON) \
 	cli/tail.c \
 	exporter/clock.c \
 	exporter/decode.c \
+	exporter/ending.c \
 	exporter/json.c \
 	exporter/jsonbuf.c \
 	exporter/names.c \
@@ -187,13 +189,14 @@ test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
 test_dispatch_SRC := $(DISPATCH)
+test_ending_SRC := exporter/ending.c
 test_dispatch_LIB := -lmsgpackc
 test_doctor_judge_SRC := cli/doctor_judge.c cli/doctor_judge_files.c common/config.c \
 	common/dispatch.c common/msg.c common/msgfmt.c common/privs.c common/proto.c loader/plan.c \
 	loader/tracer.c
 test_doctor_judge_LIB := -lcap -lmsgpackc
 test_instance_SRC := loader/instance.c common/config.c
-test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c
+test_json_SRC := exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
 test_manager_SRC := loader/manager.c loader/procfs.c loader/tracer.c $(DISPATCH)
@@ -224,7 +227,7 @@ fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common
 fuzz_config_LIB := -lyaml -lmsgpackc
 fuzz_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 fuzz_msg_LIB := -lmsgpackc
-fuzz_decode_SRC := exporter/decode.c exporter/json.c exporter/jsonbuf.c exporter/names.c \
+fuzz_decode_SRC := exporter/decode.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c \
 	exporter/table.c
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)

@@ -24,7 +24,7 @@ typedef unsigned long long __ct_u64;
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #endif
 
-#define EVENT_VERSION  1u
+#define EVENT_VERSION  2u
 #define EVENT_COMM_LEN 16u
 #define EVENT_ADDR_LEN 16u
 
@@ -50,6 +50,13 @@ enum event_owner {
 	OWNER_ACCEPT = 4,  /* the process that called accept */
 };
 
+/* Which end was the first to send a FIN. */
+enum event_closer {
+	CLOSER_NONE = 0, /* none yet, or the connection ended without one */
+	CLOSER_LOCAL = 1,
+	CLOSER_REMOTE = 2,
+};
+
 /* event.cpu beyond the numbers of CPUs, see there */
 #define EVENT_CPU_NESTED 0x4000u
 #define EVENT_CPU_LATE   0x8000u
@@ -70,6 +77,10 @@ enum event_owner {
  * - min_rtt_us: tcp_min_rtt(), 0 when there was no sample
  * - state: as in include/net/tcp_states.h; in EVENT_CLOSE the state that was left for CLOSE
  * - error: sk_err at close, a positive errno, 0 = none
+ * - lost: segments taken for lost (tcp_sock lost), reordered: times that reordering was seen
+ *   (reord_seen), ecn_marked: segments delivered with a congestion mark (delivered_ce)
+ * - process_ns: when the owning process began (task_struct start_boottime, CLOCK_BOOTTIME): with
+ * pid it names the process for good
  * - cookie: bpf_get_socket_cookie(); where the programs cannot have it a number of our own, with
  *   the highest bit set
  * - cpu, seq: seq counts up by one for every record submitted or lost in the sequence that cpu
@@ -118,17 +129,25 @@ struct event {
 	__ct_u32 uid;   /* in the initial user namespace */
 	__ct_u16 sport; /* local */
 	__ct_u16 dport;
+	__ct_u32 lost;
+	__ct_u32 reordered;
+	__ct_u32 ecn_marked;
+	__ct_u8 ecn;    /* 1: both ends agreed on explicit congestion notification */
+	__ct_u8 closer; /* enum event_closer */
+	__ct_u16 pad;
+	__ct_u64 process_ns;
 	__ct_u8 saddr[EVENT_ADDR_LEN]; /* local */
 	__ct_u8 daddr[EVENT_ADDR_LEN];
 	char comm[EVENT_COMM_LEN]; /* NUL-padded, may be unterminated */
 };
 
-_Static_assert(sizeof(struct event) == 176, "event: size");
+_Static_assert(sizeof(struct event) == 200, "event: size");
 _Static_assert(offsetof(struct event, seq) == 16, "event: seq");
 _Static_assert(offsetof(struct event, opened_ns) == 40, "event: opened_ns");
 _Static_assert(offsetof(struct event, segs_out) == 88, "event: segs_out");
 _Static_assert(offsetof(struct event, sport) == 124, "event: sport");
-_Static_assert(offsetof(struct event, comm) == 160, "event: comm");
+_Static_assert(offsetof(struct event, process_ns) == 144, "event: process_ns");
+_Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 
 /*
  * Kernel counters, X(name, meaning). One slot per CPU in a mmapable array, each slot a struct

@@ -77,6 +77,8 @@ enum {
 
 #define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 
+#define TCP_ECN_OK 1u /* include/net/tcp.h */
+
 /* include/net/sock.h; the value of the running kernel is asked for with bpf_core_enum_value() */
 enum sock_flags { SOCK_DONE = 1 };
 
@@ -168,6 +170,10 @@ struct tcp_sock {
 	__u32 srtt_us;
 	__u32 mdev_us;
 	__u32 total_retrans;
+	__u32 lost;
+	__u32 reord_seen;
+	__u32 delivered_ce;
+	__u8 ecn_flags;
 	struct minmax rtt_min;
 };
 
@@ -176,6 +182,8 @@ struct sk_buff;
 
 struct task_struct {
 	unsigned int flags;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
 };
 
 #if defined(__TARGET_ARCH_x86)

@@ -18,6 +18,7 @@ struct conn {
 	__u64 cookie; /* 0 = the kernel has one */
 	__u64 opened_ns;
 	__u64 established_ns;
+	__u64 process_ns;
 	__u64 comm[EVENT_COMM_LEN / sizeof(__u64)];
 	__u32 pid;
 	__u32 uid;
@@ -25,9 +26,10 @@ struct conn {
 	__u8 direction;
 	__u8 flags;
 	__u8 tenant; /* 1: the owner is in the tracer's pid namespace */
-	__u8 pad[4];
+	__u8 closer; /* enum event_closer */
+	__u8 pad[3];
 };
-_Static_assert(sizeof(struct conn) == 56, "conn: size");
+_Static_assert(sizeof(struct conn) == 64, "conn: size");
 
 #if TYPED_POINTERS
 struct {

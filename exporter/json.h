@@ -9,7 +9,7 @@
 #include "bpf/event.h"
 
 /* Longest line: every number at its widest, every byte of comm escaped. */
-#define JSON_LINE_MAX 1536u
+#define JSON_LINE_MAX 2048u
 
 /*
  * Write the line, with its newline, to out. offset_ns is what clock_offset_ns() gave: it makes

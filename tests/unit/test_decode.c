@@ -99,6 +99,9 @@ static void test_decode_refuses_each_bad_member(void **state)
 	REFUSES(state, 0, DECODE_STATE);
 	REFUSES(state, 14, DECODE_STATE);
 	REFUSES(error, 4096, DECODE_ERROR);
+	REFUSES(closer, CLOSER_REMOTE + 1, DECODE_CLOSER);
+	REFUSES(ecn, 2, DECODE_CLOSER);
+	REFUSES(pad, 1, DECODE_CLOSER);
 	REFUSES(cpu, EVENT_CPUS, DECODE_CPU);
 }
 
