@@ -48,6 +48,7 @@ enum event_owner {
 	OWNER_LISTEN = 2,  /* the process that called listen, inherited by the accepted socket */
 	OWNER_CLOSE = 3,   /* the process that closed or shut down the socket */
 	OWNER_ACCEPT = 4,  /* the process that called accept */
+	OWNER_SEEDED = 5,  /* the process that had the socket open when the tracer began */
 };
 
 /* Which end was the first to send a FIN. */
@@ -65,6 +66,7 @@ enum event_closer {
 
 /* event.flags */
 #define EVENT_F_PARTIAL 1u /* the open was not seen: older than the tracer, or state was lost */
+#define EVENT_F_SEEDED  2u /* partial, but known since the tracer began: it was open then */
 
 /*
  * One record. Times are CLOCK_MONOTONIC nanoseconds, 0 = did not happen. Addresses are in network
@@ -153,7 +155,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
  * Kernel counters, X(name, meaning). One slot per CPU in a mmapable array, each slot a struct
  * counters; the value is the sum over the slots. The identity that must hold:
  *
- *   opened_connect + opened_accept + opened_partial = live + closed
+ *   opened_connect + opened_accept + opened_seeded + opened_partial = live + closed
  *   closed = filtered_close + lost_close + lost_unseen + submitted_close
  *   submitted_open + submitted_update + submitted_close = what the reader of the ring handles
  */
@@ -161,6 +163,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 #define COUNTERS(X) \
 	X(opened_connect, "outgoing connections begun (SYN_SENT)") \
 	X(opened_accept, "incoming connections established") \
+	X(opened_seeded, "connections that were open when the tracer began") \
 	X(opened_partial, "connections whose open was not seen, counted when they closed") \
 	X(established, "connections established, both directions") \
 	X(closed, "connections ended, failed attempts included") \
@@ -173,7 +176,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(lost_open, "open records lost: ring full") \
 	X(lost_update, "update records lost: ring full") \
 	X(lost_close, "close records lost: ring full") \
-	X(deferred_update, "update records not made because the ring was half full") \
+	X(deferred_update, "times that the walk waited because the ring was half full") \
 	X(lost_unseen, "connections whose end no program saw: no close record") \
 	X(storage_failed, "no room to remember a connection; the close is reported as partial") \
 	X(closed_late, "closes reported when the socket was destroyed: the state change was missed") \
@@ -182,14 +185,15 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(run_accept, "runs of trace_accept") \
 	X(run_child, "runs of trace_child") \
 	X(run_destroy, "runs of trace_destroy_sock for a connection still remembered") \
-	X(run_walk, "runs of the walk: sockets visited")
+	X(run_walk, "runs of the walk: sockets visited") \
+	X(run_seed, "runs of seed_sockets: TCP sockets met that were open when the tracer began")
 /* clang-format on */
 
 struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[8];
+	__ct_u64 reserved[6];
 };
 _Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple of a cache line");
 
@@ -333,5 +337,6 @@ _Static_assert(sizeof(struct constants) == 48, "constants: size");
 #define PROGRAM_DESTROY    "trace_destroy_sock"
 #define PROGRAM_WALK       "walk_connections"
 #define PROGRAM_WALK_TABLE "walk_table"
+#define PROGRAM_SEED       "seed_sockets"
 
 #endif

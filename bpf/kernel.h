@@ -177,13 +177,36 @@ struct tcp_sock {
 	struct minmax rtt_min;
 };
 
-struct socket;
-struct sk_buff;
+struct file;
+
+struct socket {
+	struct sock *sk;
+};
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct pid_namespace *pid_ns_for_children;
+};
 
 struct task_struct {
 	unsigned int flags;
+	int tgid;
 	struct task_struct *group_leader;
 	__u64 start_boottime;
+	const struct cred *cred;
+	struct nsproxy *nsproxy;
+	char comm[16];
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -208,6 +231,13 @@ struct bpf_iter__bpf_sk_storage_map {
 	struct bpf_map *map;
 	struct sock *sk;
 	void *value;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 struct bpf_iter__bpf_map_elem {

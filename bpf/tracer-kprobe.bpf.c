@@ -5,6 +5,7 @@
  */
 #define TYPED_POINTERS false
 #include "hooks.h"
+#include "seed.h"
 #include "walk_table.h"
 
 #include <bpf/bpf_tracing.h>

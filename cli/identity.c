@@ -15,7 +15,7 @@ void identity_of(const struct msg_summary *summary, struct identity *identity)
 	memcpy(&l, summary->ledger, sizeof(summary->ledger));
 	given_up = l.dropped_malformed + l.dropped_sink;
 	*identity = (struct identity){
-		.opened = c.opened_connect + c.opened_accept + c.opened_partial,
+		.opened = c.opened_connect + c.opened_accept + c.opened_seeded + c.opened_partial,
 		.closed = c.closed,
 		.submitted = c.submitted_open + c.submitted_update + c.submitted_close,
 		.delivered = l.delivered_open + l.delivered_update + l.delivered_close,

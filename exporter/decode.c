@@ -54,12 +54,12 @@ static bool right_direction(const struct event *e)
 
 static bool right_owner(const struct event *e)
 {
-	return e->owner <= OWNER_ACCEPT;
+	return e->owner <= OWNER_SEEDED;
 }
 
 static bool right_flags(const struct event *e)
 {
-	return (e->flags & ~EVENT_F_PARTIAL) == 0;
+	return (e->flags & ~(EVENT_F_PARTIAL | EVENT_F_SEEDED)) == 0;
 }
 
 static bool right_state(const struct event *e)

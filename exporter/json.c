@@ -118,6 +118,12 @@ PUT(pid_start)
 		jsonbuf_u64(json, event->process_ns);
 }
 
+PUT(seeded)
+{
+	UNUSED;
+	jsonbuf_bool(json, event->flags & EVENT_F_SEEDED);
+}
+
 PUT(ecn)
 {
 	UNUSED;
@@ -210,6 +216,7 @@ static const struct field fields[] = {
 	WORD("closer", closer, ending_closer),
 	{"connect_ns", put_connect, 0, NULL},
 	{"pair", put_pair, 0, NULL},
+	{"seeded", put_seeded, 0, NULL},
 };
 
 int json_event(const struct event *event, int64_t offset_ns, char *out, size_t cap)

@@ -297,6 +297,17 @@ static int attach_walk(const struct manager_options *options, const struct probe
 	return fd < 0 ? -errno : fd;
 }
 
+static int attach_seed(const struct manager_options *options, const struct probe *probe,
+		       int prog_fd, const struct tracer *tracer)
+{
+	int fd = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, NULL);
+
+	(void)options;
+	(void)probe;
+	(void)tracer;
+	return fd < 0 ? -errno : fd;
+}
+
 static int attach_kprobe_multi(const struct probe *probe, int prog_fd)
 {
 	const char *symbols[] = {probe->hook};
@@ -356,10 +367,9 @@ static int attach_kprobe(const struct manager_options *options, const struct pro
 static int (*const attach_by_kind[])(const struct manager_options *options,
 				     const struct probe *probe, int prog_fd,
 				     const struct tracer *tracer) = {
-	[PROBE_TRACEPOINT] = attach_tracing,
-	[PROBE_FENTRY] = attach_tracing,
-	[PROBE_KPROBE] = attach_kprobe,
-	[PROBE_WALK] = attach_walk,
+	[PROBE_TRACEPOINT] = attach_tracing, [PROBE_FENTRY] = attach_tracing,
+	[PROBE_KPROBE] = attach_kprobe,      [PROBE_WALK] = attach_walk,
+	[PROBE_SEED] = attach_seed,
 };
 
 static bool passes(int err)

@@ -41,6 +41,8 @@ static const struct {
 	{FEATURE_socket_cookie, BTF_KIND_FUNC, "bpf_get_socket_ptr_cookie"},
 	{FEATURE_iter_storage, BTF_KIND_FUNC, "bpf_iter_bpf_sk_storage_map"},
 	{FEATURE_iter_map, BTF_KIND_FUNC, "bpf_iter_bpf_map_elem"},
+	/* net/core/filter.c, 5.11; the iterator over files is older */
+	{FEATURE_sock_from_file, BTF_KIND_FUNC, "bpf_sock_from_file"},
 	{FEATURE_fn_tcp_set_state, BTF_KIND_FUNC, "tcp_set_state"},
 	{FEATURE_fn_inet_csk_listen_start, BTF_KIND_FUNC, "inet_csk_listen_start"},
 	{FEATURE_fn_security_sock_graft, BTF_KIND_FUNC, "security_sock_graft"},

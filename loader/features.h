@@ -32,6 +32,7 @@ struct btf;
 	X(socket_cookie, "socket cookie from tracing programs") \
 	X(iter_storage, "iterator over socket storage") \
 	X(iter_map, "iterator over a map's entries") \
+	X(sock_from_file, "a file's socket from tracing programs, with the iterator over files") \
 	X(fn_tcp_set_state, "function") \
 	X(fn_inet_csk_listen_start, "function") \
 	X(fn_security_sock_graft, "function") \

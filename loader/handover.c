@@ -50,6 +50,7 @@ static const struct {
 	[PROBE_FENTRY] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_TRACING},
 	[PROBE_KPROBE] = {BPF_PROG_TYPE_KPROBE, BPF_LINK_TYPE_KPROBE_MULTI},
 	[PROBE_WALK] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
+	[PROBE_SEED] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
 };
 
 static bool check_program(const struct tracer *tracer, const struct probe *probe, int fd,
@@ -113,6 +114,10 @@ static bool check_probe(struct manager *manager, const struct tracer *tracer, ui
 
 	if (!plan_has(&manager->options.plan, i))
 		return prog_fd < 0 && link_fd < 0;
+	if (probe->kind == PROBE_SEED) {
+		manager->probes[i].state = PROBE_DONE;
+		return prog_fd < 0 && link_fd < 0;
+	}
 	if (prog_fd < 0 || !check_program(tracer, probe, prog_fd, shared_map, &info))
 		return false;
 	manager->probes[i].verified_insns = info.verified_insns;

@@ -17,6 +17,7 @@
 #include "loader/handover.h"
 #include "loader/sandbox.h"
 #include "loader/settings.h"
+#include "loader/walk.h"
 
 /* What a step has to say about itself, beside how it ended. */
 struct report {
@@ -243,6 +244,31 @@ static enum step_result step_attach(struct ladder *ladder, struct report *report
 	return left_out ? STEP_DEGRADED : STEP_OK;
 }
 
+/* What was open before: attached first, so that nothing can begin in between and be missed. */
+static enum step_result step_seed(struct ladder *ladder, struct report *report)
+{
+	int probe = tracer_seed_probe(&ladder->tracer);
+	struct walk_stats walks = {0};
+	int err;
+
+	if (ladder->adopted)
+		return skip_adopted(report);
+	if (probe < 0) {
+		say(report, "connections older than the tracer are not known before they end");
+		return STEP_SKIPPED;
+	}
+	err = walk_run(ladder->tracer.links[probe], &walks);
+	tracer_drop_probe(&ladder->tracer, (uint32_t)probe);
+	ladder->manager.probes[probe].state = err ? PROBE_FAILED : PROBE_DONE;
+	ladder->manager.probes[probe].err = -err;
+	if (err) {
+		say(report, "walk over all files: %s", strerror(-err));
+		return STEP_DEGRADED;
+	}
+	say(report, "walked over the files of all processes");
+	return STEP_OK;
+}
+
 static const struct step tracer_steps[] = {
 	{"plan", step_plan, EX_UNAVAILABLE, true, OUTCOME_not_supported},
 	{"object", step_object, EX_NOINPUT, true, OUTCOME_object_unreadable},
@@ -250,6 +276,7 @@ static const struct step tracer_steps[] = {
 	{"load", step_load, EX_SOFTWARE, true, OUTCOME_load_error},
 	{"settings", step_settings, EX_OSERR, false, OUTCOME_load_error},
 	{"attach", step_attach, EX_UNAVAILABLE, true, OUTCOME_attach_error},
+	{"seed", step_seed, EX_OSERR, false, OUTCOME_attach_error},
 };
 
 /* --- once it is up --- */

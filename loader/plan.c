@@ -137,7 +137,8 @@ static const char *missing_reason(const struct probe *probe, enum probe_store st
 		return "neither BTF nor /proc/kallsyms can be read";
 	if (!get(features, probe->present))
 		return "the kernel does not have it";
-	if (probe->kind == PROBE_WALK && !get(features, FEATURE_kernel_btf))
+	if ((probe->kind == PROBE_WALK || probe->kind == PROBE_SEED) &&
+	    !get(features, FEATURE_kernel_btf))
 		return "iterators attach by the kernel's own BTF, which can't be read";
 	if (probe->kind == PROBE_WALK && store == STORE_TABLE &&
 	    refused(features, FEATURE_try_read))

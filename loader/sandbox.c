@@ -29,6 +29,7 @@ static const struct seccomp_rule allowed[] = {
 	SECCOMP_ALLOW(timerfd_create),
 	SECCOMP_ALLOW(timerfd_settime),
 	SECCOMP_ALLOW(clock_gettime),
+	SECCOMP_ALLOW(clock_nanosleep),
 	SECCOMP_ALLOW(ppoll),
 	SECCOMP_ALLOW(sendmsg),
 	SECCOMP_ALLOW(recvmsg),

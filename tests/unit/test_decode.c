@@ -94,8 +94,8 @@ static void test_decode_refuses_each_bad_member(void **state)
 	REFUSES(saddr[4], 1, DECODE_ADDRESS);
 	REFUSES(daddr[15], 1, DECODE_ADDRESS);
 	REFUSES(direction, 3, DECODE_DIRECTION);
-	REFUSES(owner, OWNER_ACCEPT + 1, DECODE_OWNER);
-	REFUSES(flags, 2, DECODE_FLAGS);
+	REFUSES(owner, OWNER_SEEDED + 1, DECODE_OWNER);
+	REFUSES(flags, 4, DECODE_FLAGS);
 	REFUSES(state, 0, DECODE_STATE);
 	REFUSES(state, 14, DECODE_STATE);
 	REFUSES(error, 4096, DECODE_ERROR);

@@ -81,7 +81,8 @@ static void test_json_a_close_has_every_field_in_order(void **state)
 		"\"partial\":false,\"error\":\"ECONNREFUSED\",\"duration_ns\":4000,"
 		"\"recorded_ns\":1700000000000005000,\"pid_start_ns\":77000,\"lost\":4,"
 		"\"reordered\":3,\"ecn\":true,\"ecn_marked\":2,\"end\":\"error\","
-		"\"closer\":\"local\",\"connect_ns\":1000,\"pair\":\"f410c8e76fd77bd4\"}\n");
+		"\"closer\":\"local\",\"connect_ns\":1000,\"pair\":\"f410c8e76fd77bd4\",\"seeded\":"
+		"false}\n");
 }
 
 static void test_json_what_is_not_known_is_null_or_zero(void **state)
