@@ -186,14 +186,15 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(run_child, "runs of trace_child") \
 	X(run_destroy, "runs of trace_destroy_sock for a connection still remembered") \
 	X(run_walk, "runs of the walk: sockets visited") \
-	X(run_seed, "runs of seed_sockets: TCP sockets met that were open when the tracer began")
+	X(run_seed, "runs of seed_sockets: TCP sockets met") \
+	X(unaccounted, "connections found open later whose begin no program saw; also opened_seeded")
 /* clang-format on */
 
 struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[6];
+	__ct_u64 reserved[5];
 };
 _Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple of a cache line");
 
@@ -291,8 +292,8 @@ struct settings_slot {
 _Static_assert(sizeof(struct settings_slot) == 656, "settings_slot: size");
 
 struct settings {
-	__ct_u32 active; /* 0 or 1 */
-	__ct_u32 pad;
+	__ct_u32 active;  /* 0 or 1 */
+	__ct_u32 seeded;  /* 1: what was open before the tracer is known; more is unaccounted for */
 	__ct_u64 walk_id; /* of the snapshot walk under way; 0 = on the tick, nobody asked for it */
 	struct settings_slot slots[2];
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Sockets that are older than the tracer, of every network namespace, with the process that has
- * them open: a walk over the files of all processes, made once, when the programs are attached. Of
- * several processes that have a socket open the first one counts.
+ * Sockets of every network namespace with the process that has them open: a walk over the files of
+ * all processes. When the programs have just been attached it finds those that are older than the
+ * tracer; later it should find none that is not known, and counts those it does. Of several
+ * processes that have a socket open the first one counts.
  */
 #ifndef CONNTRACE_SEED_H
 #define CONNTRACE_SEED_H
@@ -33,6 +34,8 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 {
 	struct counters *count = counters_get();
 	__u8 state = sk->__sk_common.skc_state;
+	__u32 zero = 0;
+	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
 	struct conn *conn;
 
 	if (!count || sk->sk_protocol != IPPROTO_TCP || state == TCP_CLOSE || !state)
@@ -49,6 +52,8 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 	} else if (!conn_is_open(conn)) {
 		conn->flags = CONN_OPENED | CONN_SEEDED;
 		COUNT(count, opened_seeded);
+		if (all && all->seeded)
+			COUNT(count, unaccounted);
 	}
 }
 

@@ -66,8 +66,8 @@ static __always_inline void snapshot_unseen(struct sock *sk, const struct conn *
 }
 
 /*
- * One socket with what is remembered of it, or NULL at the end. first: of this walk. Returns what an
- * iterator does: 0, or 1 for "the same one again", which ends the read(2) with EAGAIN.
+ * One socket with what is remembered of it, or NULL at the end. first: of this walk. Returns what
+ * an iterator does: 0, or 1 for "the same one again", which ends the read(2) with EAGAIN.
  */
 static __always_inline int snapshot_visit(bool typed, struct sock *sk, const struct conn *conn,
 					  bool first)

@@ -127,7 +127,7 @@ const char *status_probe_state(uint32_t state)
 	static const char *const names[PROBE_STATE_COUNT] = {
 		[PROBE_OFF] = "off",         [PROBE_MISSING] = "missing",
 		[PROBE_PLANNED] = "planned", [PROBE_ATTACHED] = "attached",
-		[PROBE_DONE] = "done",       [PROBE_FAILED] = "failed",
+		[PROBE_FAILED] = "failed",
 	};
 
 	return state < PROBE_STATE_COUNT ? names[state] : "unknown";

@@ -124,7 +124,6 @@ enum probe_state {
 	PROBE_MISSING, /* optional, and the kernel lacks its hook: note says what is missing then */
 	PROBE_PLANNED, /* to be loaded and attached */
 	PROBE_ATTACHED,
-	PROBE_DONE,   /* has run, once */
 	PROBE_FAILED, /* could not be attached: err; note says what is missing */
 	PROBE_STATE_COUNT,
 };

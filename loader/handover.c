@@ -114,10 +114,6 @@ static bool check_probe(struct manager *manager, const struct tracer *tracer, ui
 
 	if (!plan_has(&manager->options.plan, i))
 		return prog_fd < 0 && link_fd < 0;
-	if (probe->kind == PROBE_SEED) {
-		manager->probes[i].state = PROBE_DONE;
-		return prog_fd < 0 && link_fd < 0;
-	}
 	if (prog_fd < 0 || !check_program(tracer, probe, prog_fd, shared_map, &info))
 		return false;
 	manager->probes[i].verified_insns = info.verified_insns;

@@ -247,20 +247,18 @@ static enum step_result step_attach(struct ladder *ladder, struct report *report
 /* What was open before: attached first, so that nothing can begin in between and be missed. */
 static enum step_result step_seed(struct ladder *ladder, struct report *report)
 {
-	int probe = tracer_seed_probe(&ladder->tracer);
+	int link = tracer_seed_link(&ladder->tracer);
 	struct walk_stats walks = {0};
 	int err;
 
 	if (ladder->adopted)
 		return skip_adopted(report);
-	if (probe < 0) {
+	if (link < 0) {
 		say(report, "connections older than the tracer are not known before they end");
 		return STEP_SKIPPED;
 	}
-	err = walk_run(ladder->tracer.links[probe], &walks);
-	tracer_drop_probe(&ladder->tracer, (uint32_t)probe);
-	ladder->manager.probes[probe].state = err ? PROBE_FAILED : PROBE_DONE;
-	ladder->manager.probes[probe].err = -err;
+	err = walk_run(link, &walks);
+	settings_set_seeded(ladder->settings);
 	if (err) {
 		say(report, "walk over all files: %s", strerror(-err));
 		return STEP_DEGRADED;

@@ -95,7 +95,7 @@ static const char *how(const struct manager_options *options, const struct probe
 	static const char *const others[] = {[PROBE_TRACEPOINT] = "tp_btf",
 					     [PROBE_FENTRY] = "fentry",
 					     [PROBE_WALK] = "iterator",
-					     [PROBE_SEED] = "iterator, once"};
+					     [PROBE_SEED] = "iterator"};
 
 	return probe->kind == PROBE_KPROBE ? kprobes[options->plan.kprobe] : others[probe->kind];
 }

@@ -139,30 +139,22 @@ void tracer_close(struct tracer *tracer)
 	tracer_init(tracer);
 }
 
-static int find_attached(const struct tracer *tracer, enum probe_kind kind)
+static int link_of(const struct tracer *tracer, enum probe_kind kind)
 {
 	for (uint32_t i = 0; tracer->type && i < tracer->type->probe_count; i++)
 		if (tracer->type->probes[i].kind == kind && tracer->links[i] >= 0)
-			return (int)i;
+			return tracer->links[i];
 	return -1;
 }
 
 int tracer_walk_link(const struct tracer *tracer)
 {
-	int probe = find_attached(tracer, PROBE_WALK);
-
-	return probe < 0 ? -1 : tracer->links[probe];
+	return link_of(tracer, PROBE_WALK);
 }
 
-int tracer_seed_probe(const struct tracer *tracer)
+int tracer_seed_link(const struct tracer *tracer)
 {
-	return find_attached(tracer, PROBE_SEED);
-}
-
-void tracer_drop_probe(struct tracer *tracer, uint32_t probe)
-{
-	close_all(&tracer->links[probe], 1);
-	close_all(&tracer->programs[probe], 1);
+	return link_of(tracer, PROBE_SEED);
 }
 
 /* --- the manifest: the one order in which the fds of a tracer are gone through --- */

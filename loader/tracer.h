@@ -22,7 +22,7 @@ enum probe_kind {
 	PROBE_FENTRY,
 	PROBE_KPROBE,
 	PROBE_WALK, /* an iterator: run by reading it */
-	PROBE_SEED, /* an iterator that is run once, when the others are attached */
+	PROBE_SEED, /* an iterator over files: run when the others are attached, and now and then */
 };
 
 /* Where what is remembered of a connection lies: bpf/store.h. */
@@ -96,11 +96,8 @@ void tracer_close(struct tracer *tracer);
 /* The link of its walk; -1 = it has none. */
 int tracer_walk_link(const struct tracer *tracer);
 
-/* Close the program and the link of a probe that is needed no more. */
-void tracer_drop_probe(struct tracer *tracer, uint32_t probe);
-
-/* Which of its probes is to be run once; -1 = none is attached. */
-int tracer_seed_probe(const struct tracer *tracer);
+/* The link of its walk over files; -1 = it has none. */
+int tracer_seed_link(const struct tracer *tracer);
 
 /*
  * The manifest of a tracer and its fds in the same order (room for PROTO_FDS_MAX), which stay the

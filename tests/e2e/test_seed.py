@@ -3,7 +3,12 @@
 """What was open before the tracer began: listed at once, with its owner, and closed complete."""
 
 import collections
+import ctypes
 import json
+import os
+import signal
+import socket
+import struct
 import subprocess
 import sys
 
@@ -131,6 +136,63 @@ sys.stdin.readline()
     return None
 
 
+def bpf(command, attributes):
+    """bpf(2): the kernel's answer."""
+    buffer = ctypes.create_string_buffer(attributes.ljust(120, b"\0"))
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = libc.syscall(321 if os.uname().machine == "x86_64" else 280, command, buffer, 120)
+    check(answer >= 0, f"bpf({command}): {os.strerror(ctypes.get_errno())}")
+    return answer
+
+
+def maps_of(pid):
+    """Ids of the BPF maps that a process has open."""
+    for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as f:
+            yield from (int(line.split()[1]) for line in f if line.startswith("map_id:"))
+
+
+def forget(tracer, socket_fd):
+    """Take from the tracer what it remembers of a socket, as if it had never seen it."""
+    maps = json.loads(subprocess.run(["bpftool", "map", "show", "-j"], capture_output=True,
+                                     text=True, check=True).stdout)
+    ours = set(maps_of(tracer.process("supervisor")["pid"]))
+    (map_id,) = [m["id"] for m in maps if m["id"] in ours and m.get("name") == "connections"]
+    map_fd = bpf(14, struct.pack("<III", map_id, 0, 0))  # BPF_MAP_GET_FD_BY_ID
+    try:
+        key = ctypes.c_int(socket_fd)
+        bpf(3, struct.pack("<IIQ", map_fd, 0, ctypes.addressof(key)))  # BPF_MAP_DELETE_ELEM
+    finally:
+        os.close(map_fd)
+
+
+def test_a_connection_that_no_program_saw_begin_is_found_and_counted():
+    with Tracer() as tracer:
+        if "table" in [s for s in tracer.status()["ladder"] if s["step"] == "plan"][-1]["detail"]:
+            return "the table cannot be told to forget a socket"
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                            "snapshot_interval: 200ms\n")
+        tracer.proc.send_signal(signal.SIGHUP)
+        wait_for("the new interval",
+                 lambda: tracer.status()["config"]["snapshot_interval_ms"] == 200)
+        wait_for("the loader", lambda: tracer.running("loader"))
+        with socket.create_server(("127.0.0.1", 0)) as listener, \
+                socket.create_connection(listener.getsockname()) as client, \
+                listener.accept()[0] as server:
+            equal(tracer.status()["counters"]["unaccounted"], 0, "before")
+            forget(tracer, client.fileno())
+            wait_for("it is counted",
+                     lambda: tracer.status()["counters"]["unaccounted"] == 1, 20)
+            wait_for("it is told", lambda: "1 connections were found open" in tracer.text())
+            port = client.getsockname()[1]
+            live = [r for r in map(json.loads, tracer.cli("list", "--json").stdout.splitlines())
+                    if r["sport"] == port]
+            equal([(r["pid"], r["seeded"]) for r in live], [(os.getpid(), True)], "in the list")
+            del server
+    return None
+
+
 if __name__ == "__main__":
     main([test_connections_that_were_open_before_are_listed_with_their_owner,
-          test_a_listener_that_was_there_before_owns_what_it_accepts])
+          test_a_listener_that_was_there_before_owns_what_it_accepts,
+          test_a_connection_that_no_program_saw_begin_is_found_and_counted])
