@@ -74,8 +74,9 @@ static __always_inline struct counters *counters_get(void)
 #define COUNT(slot, name) ((void)__sync_fetch_and_add(&(slot)->name, 1))
 
 /*
- * Note that a helper or map failed; err is 0 or negative, as they return it. An int: before Linux 6.4
- * a map's own function is called for the helper, and sets no more than the lower half of the long.
+ * Note that a helper or map failed; err is 0 or negative, as they return it. An int: before
+ * Linux 6.4 a map's own function is called for the helper, and sets no more than the lower half of
+ * the long.
  */
 static __always_inline void telemetry_note(__u32 row, int err)
 {

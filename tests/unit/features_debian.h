@@ -24,7 +24,7 @@ enum circumstance {
 	CIRCUMSTANCES,
 };
 
-_Static_assert(FEATURE_COUNT == 25, "other features than were recorded: make features");
+_Static_assert(FEATURE_COUNT == 26, "other features than were recorded: make features");
 
 /* clang-format off */
 static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES] = {
@@ -41,6 +41,7 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_socket_cookie]             = {  0,   1,   1,   1},
 		[FEATURE_iter_storage]              = {  1,   1,   1,   1},
 		[FEATURE_iter_map]                  = {  1,   1,   1,   1},
+		[FEATURE_sock_from_file]            = {  0,   1,   1,   1},
 		[FEATURE_fn_tcp_set_state]          = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_listen_start]  = {  1,   1,   1,   1},
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
@@ -68,6 +69,7 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_socket_cookie]             = {  0,   1,   1,   1},
 		[FEATURE_iter_storage]              = {  1,   1,   1,   1},
 		[FEATURE_iter_map]                  = {  1,   1,   1,   1},
+		[FEATURE_sock_from_file]            = {  0,   1,   1,   1},
 		[FEATURE_fn_tcp_set_state]          = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_listen_start]  = {  1,   1,   1,   1},
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
@@ -95,6 +97,7 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_socket_cookie]             = {  0,   1,   1,   1},
 		[FEATURE_iter_storage]              = {  1,   1,   1,   1},
 		[FEATURE_iter_map]                  = {  1,   1,   1,   1},
+		[FEATURE_sock_from_file]            = {  0,   1,   1,   1},
 		[FEATURE_fn_tcp_set_state]          = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_listen_start]  = {  1,   1,   1,   1},
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
@@ -122,6 +125,7 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_socket_cookie]             = {  0,   1,   1,   1},
 		[FEATURE_iter_storage]              = {  1,   1,   1,   1},
 		[FEATURE_iter_map]                  = {  1,   1,   1,   1},
+		[FEATURE_sock_from_file]            = {  0,   1,   1,   1},
 		[FEATURE_fn_tcp_set_state]          = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_listen_start]  = {  1,   1,   1,   1},
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},

@@ -23,6 +23,7 @@ static const struct features features_hardened = {
 			[FEATURE_socket_cookie] = 1,
 			[FEATURE_iter_storage] = 1,
 			[FEATURE_iter_map] = 1,
+			[FEATURE_sock_from_file] = 1,
 			[FEATURE_fn_tcp_set_state] = 1,
 			[FEATURE_fn_inet_csk_listen_start] = 1,
 			[FEATURE_fn_security_sock_graft] = 1,

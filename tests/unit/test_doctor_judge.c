@@ -315,6 +315,7 @@ static void make_paranoid(void)
 {
 	doctor.features.of[FEATURE_try_tracepoint] = EINVAL;
 	doctor.features.of[FEATURE_try_perf] = EACCES;
+	doctor.features.of[FEATURE_perf_event_paranoid] = 3;
 }
 
 static void make_paranoid_untried(void)
