@@ -81,7 +81,7 @@ static __always_inline struct counters *counters_get(void)
 static __always_inline void telemetry_note(__u32 row, int err)
 {
 	struct telemetry *telemetry_row = bpf_map_lookup_elem(&telemetry, &row);
-	__u32 number = (__u32)-err;
+	__u64 number = -(__u64)(long)err;
 
 	if (number >= TELEMETRY_ERRNOS)
 		number = TELEMETRY_ERRNOS - 1;
