@@ -23,8 +23,12 @@
 #define LOG_STATISTICS 4u
 #define STATISTICS_MAX 512u
 
-/* The programs' log comes here when the verifier refuses one; its end says why. */
-static char verifier_log[65536];
+/*
+ * The programs' log comes here when the verifier refuses one; its end says why. Before Linux 6.4 a
+ * log that does not fit hides the reason: the program is refused for that (ENOSPC). So this is as
+ * much as any kernel takes; only what is written takes memory.
+ */
+static char verifier_log[(16u << 20) - 1];
 
 /* libbpf reports to a callback that has no context: its first warning, the cause of the others. */
 static char first_warning[MSG_TEXT_MAX];
