@@ -133,23 +133,34 @@ static bool is_refused_by_namespace(const struct doctor *doctor)
 	return !doctor->kernel.initial_user_namespace && doctor->features.of[FEATURE_try_ring] != 0;
 }
 
+/* "fentry: not on this instance: ...; tracepoint: ...", of those that were tried, in their order.
+ */
+static void list_whys(const struct doctor *doctor, char *out, size_t cap)
+{
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (uint32_t order = 1; order < TRACER_COUNT; order++)
+		for (int i = TRACER_AUTO + 1; i < TRACER_COUNT && at < cap; i++)
+			if (doctor->tracers[i].order == order)
+				at += (size_t)snprintf(
+					out + at, cap - at, "%s%s: %s", at ? "; " : "",
+					config_tracers[i],
+					doctor_plan_why(doctor->tracers[i].plan.why));
+}
+
 static void judge_tracers(struct doctor *doctor)
 {
-	char room[DOCTOR_TEXT_MAX], whys[DOCTOR_TEXT_MAX] = "";
-	size_t at = 0;
+	char room[DOCTOR_TEXT_MAX], whys[DOCTOR_TEXT_MAX];
+	const char *who =
+		doctor->wanted == TRACER_AUTO ? "no tracer can" : "what is asked for can't";
 
 	/* Of the last two is told elsewhere. */
 	if (doctor->chosen != TRACER_AUTO || doctor->btf.err || is_refused_by_namespace(doctor))
 		return;
-	for (uint32_t order = 1; order < TRACER_COUNT; order++)
-		for (int i = TRACER_AUTO + 1; i < TRACER_COUNT && at < sizeof(whys); i++)
-			if (doctor->tracers[i].order == order)
-				at += (size_t)snprintf(
-					whys + at, sizeof(whys) - at, "%s%s: %s", at ? "; " : "",
-					config_tracers[i],
-					doctor_plan_why(doctor->tracers[i].plan.why));
+	list_whys(doctor, whys, sizeof(whys));
 	doctor_find(&doctor->problems, DOCTOR_CANNOT, remedy_for_none(doctor, room, sizeof(room)),
-		    "no tracer can run here: %s", whys);
+		    "%s run here: %s", who, whys);
 }
 
 /* --- kernel, BTF, privileges, memory --- */

@@ -213,6 +213,9 @@ static void test_doctor_judge_by_name_what_auto_could(void **state)
 	doctor.features.of[FEATURE_kprobe_pmu] = 0;
 	doctor_judge(&doctor);
 	assert_int_equal(doctor.verdict, DOCTOR_CANNOT);
+	assert_string_equal(doctor.problems.list[0].what,
+			    "what is asked for can't run here: kprobe: the kernel has no kprobes "
+			    "(CONFIG_KPROBE_EVENTS)");
 	assert_string_equal(doctor.problems.list[0].remedy,
 			    "set tracer to auto: tracepoint can run here");
 	assert_int_equal(doctor.tracers[TRACER_TRACEPOINT].order, 0);
