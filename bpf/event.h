@@ -240,7 +240,9 @@ _Static_assert(sizeof(struct telemetry) == 512, "telemetry: size");
 	X(delivered_close, "close records written to the sink") \
 	X(delivered_bytes, "bytes written to the sink") \
 	X(dropped_malformed, "records refused by the decoder") \
-	X(dropped_sink, "records the sink did not take") \
+	X(dropped_sink_open, "open records the sink did not take") \
+	X(dropped_sink_update, "update records the sink did not take") \
+	X(dropped_sink_close, "close records the sink did not take") \
 	X(sink_errors, "failed writes to the sink") \
 	X(table_full, "live connections not listed because the table was full") \
 	X(clients_dropped, "records not shown to a command-line client that read too slowly")
@@ -250,7 +252,7 @@ struct ledger {
 #define X(name, meaning) __ct_u64 name;
 	LEDGER(X)
 #undef X
-	__ct_u64 reserved[7];
+	__ct_u64 reserved[5];
 };
 _Static_assert(sizeof(struct ledger) == 128, "ledger: size");
 

@@ -13,7 +13,8 @@ void identity_of(const struct msg_summary *summary, struct identity *identity)
 	_Static_assert(sizeof(summary->ledger) <= sizeof(l), "identity: ledger");
 	memcpy(&c, summary->counters, sizeof(summary->counters));
 	memcpy(&l, summary->ledger, sizeof(summary->ledger));
-	given_up = l.dropped_malformed + l.dropped_sink;
+	given_up = l.dropped_malformed + l.dropped_sink_open + l.dropped_sink_update +
+		   l.dropped_sink_close;
 	*identity = (struct identity){
 		.opened = c.opened_connect + c.opened_accept + c.opened_seeded + c.opened_partial,
 		.closed = c.closed,

@@ -178,7 +178,7 @@ static void print_numbers(const char *title, const char *const *names, const uin
 {
 	printf("\n%s\n", title);
 	for (uint32_t i = 0; i < count; i++)
-		printf("  %-18s %14llu%s", names[i], (unsigned long long)numbers[i],
+		printf("  %-19s %14llu%s", names[i], (unsigned long long)numbers[i],
 		       i % 3 == 2 || i + 1 == count ? "\n" : "");
 }
 

@@ -40,9 +40,12 @@ static void settle(struct pump *pump)
 	ledger_add(&ledger->delivered_update, tally.delivered[EVENT_UPDATE]);
 	ledger_add(&ledger->delivered_close, tally.delivered[EVENT_CLOSE]);
 	ledger_add(&ledger->delivered_bytes, tally.bytes);
-	ledger_add(&ledger->dropped_sink, tally.dropped);
+	ledger_add(&ledger->dropped_sink_open, tally.dropped[EVENT_OPEN]);
+	ledger_add(&ledger->dropped_sink_update, tally.dropped[EVENT_UPDATE]);
+	ledger_add(&ledger->dropped_sink_close, tally.dropped[EVENT_CLOSE]);
 	ledger_add(&ledger->dropped_malformed, pump->malformed);
-	pump->failing_dropped += tally.dropped;
+	pump->failing_dropped += tally.dropped[EVENT_OPEN] + tally.dropped[EVENT_UPDATE] +
+				 tally.dropped[EVENT_CLOSE];
 	pump->malformed = 0;
 	ring_release(&pump->ring);
 }

@@ -149,8 +149,8 @@ void sink_settle(struct sink *sink, struct sink_tally *tally)
 
 		if (mark->end <= sink->written)
 			tally->delivered[mark->type]++;
-		else if (mark->type)
-			tally->dropped++;
+		else
+			tally->dropped[mark->type]++;
 	}
 	if (sink->written)
 		sink->torn = sink->batch[sink->written - 1] != '\n';

@@ -39,10 +39,10 @@ struct sink {
 	char batch[SINK_BATCH_BYTES];
 };
 
-/* What became of a batch. */
+/* What became of a batch: lines by type. */
 struct sink_tally {
-	uint64_t delivered[EVENT_WALK + 1]; /* by type */
-	uint64_t dropped;
+	uint64_t delivered[EVENT_WALK + 1];
+	uint64_t dropped[EVENT_WALK + 1];
 	uint64_t bytes;
 };
 
