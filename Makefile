@@ -214,6 +214,7 @@ test_ring_SRC := exporter/ring.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
+test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_table_SRC := exporter/names.c exporter/table.c

@@ -20,7 +20,8 @@
 /* Room that sink_room() gives at least. */
 #define SINK_LINE_MAX 2048u
 
-/* Where a line ends in the batch, and what it was: an enum event_type, 0 for a header. */
+/* Where a line ends in the batch, its newline included, and what it was: an enum event_type, 0 for
+   a header. */
 struct sink_mark {
 	uint32_t end;
 	uint32_t type;
