@@ -108,12 +108,14 @@ conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/clients.c \
 	exporter/clock.c \
+	exporter/counters.c \
 	exporter/decode.c \
 	exporter/ending.c \
 	exporter/json.c \
 	exporter/jsonbuf.c \
 	exporter/ledger.c \
 	exporter/live.c \
+	exporter/loss.c \
 	exporter/main.c \
 	exporter/names.c \
 	exporter/pump.c \
@@ -199,6 +201,7 @@ test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
+test_loss_SRC := exporter/loss.c
 test_manager_SRC := loader/manager.c loader/procfs.c loader/tracer.c $(DISPATCH)
 test_manager_LIB := -lmsgpackc $(LIBBPF)
 test_memfd_SRC := common/memfd.c

@@ -245,16 +245,31 @@ _Static_assert(sizeof(struct telemetry) == 512, "telemetry: size");
 	X(dropped_sink_close, "close records the sink did not take") \
 	X(sink_errors, "failed writes to the sink") \
 	X(table_full, "live connections not listed because the table was full") \
-	X(clients_dropped, "records not shown to a command-line client that read too slowly")
+	X(clients_dropped, "records not shown to a command-line client that read too slowly") \
+	X(told_lost_open, "of lost_open, told by loss markers") \
+	X(told_lost_update, "of lost_update") \
+	X(told_lost_close, "of lost_close") \
+	X(told_deferred, "of deferred_update") \
+	X(told_unseen, "of lost_unseen") \
+	X(told_malformed, "of dropped_malformed") \
+	X(told_sink_open, "of dropped_sink_open") \
+	X(told_sink_update, "of dropped_sink_update") \
+	X(told_sink_close, "of dropped_sink_close")
 /* clang-format on */
+
+#define LEDGER_LOSSES 9u /* kinds of loss: exporter/loss.h */
 
 struct ledger {
 #define X(name, meaning) __ct_u64 name;
 	LEDGER(X)
 #undef X
-	__ct_u64 reserved[5];
+	__ct_u64 began_ns; /* CLOCK_REALTIME, when the first exporter began; 0 = none has */
+	/* By kind of loss, CLOCK_MONOTONIC: whatever was lost until then has been told. 0 = no
+	   exporter has looked. */
+	__ct_u64 told_until_ns[LEDGER_LOSSES];
+	__ct_u64 reserved[2];
 };
-_Static_assert(sizeof(struct ledger) == 128, "ledger: size");
+_Static_assert(sizeof(struct ledger) == 256, "ledger: size");
 
 /*
  * A filter: a connection matches when both of its conditions that are set hold for either end (the

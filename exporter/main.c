@@ -12,6 +12,7 @@
 #include "common/child.h"
 #include "common/log.h"
 #include "exporter/clock.h"
+#include "exporter/counters.h"
 #include "exporter/ledger.h"
 #include "exporter/pump.h"
 #include "exporter/sandbox.h"
@@ -144,13 +145,17 @@ static int open_output(struct exporter *exporter, int fd, const char *kind)
 	return 0;
 }
 
-static int open_maps(struct exporter *exporter, int ring_fd, int ledger_fd)
+static int open_maps(struct exporter *exporter, int ring_fd, int counters_fd, int ledger_fd)
 {
 	struct pump *pump = &exporter->pump;
 	int err = ring_open(&pump->ring, ring_fd, exporter->config.ring_bytes);
 
 	if (err)
 		return fail(exporter, err, "ring: its fd is not a ring of the configured size");
+	err = counters_open(&pump->counters, counters_fd);
+	close(counters_fd);
+	if (err)
+		return fail(exporter, err, "counters: their fd can't be mapped as them");
 	err = ledger_open(&pump->ledger, ledger_fd);
 	close(ledger_fd);
 	if (err)
@@ -183,17 +188,21 @@ static int watch(struct exporter *exporter)
 	return exporter->tick_fd < 0 ? exporter->tick_fd : 0;
 }
 
-/* Each of the three fds once, and nothing else. Returns 0, or -EPROTO with nothing taken. */
+/* Each of these fds once, and nothing else. Returns 0, or -EPROTO with nothing taken. */
 static int sort_fds(const struct msg_manifest *manifest, uint32_t fd_count,
 		    uint32_t at[FD_KIND_COUNT])
 {
+	static const enum fd_kind needed[] = {FD_RING, FD_COUNTERS, FD_LEDGER, FD_OUTPUT};
+	const uint32_t needed_count = sizeof(needed) / sizeof(needed[0]);
+
 	memset(at, 0xff, sizeof(*at) * FD_KIND_COUNT);
-	if (manifest->fd_count != fd_count || fd_count != 3)
+	if (manifest->fd_count != fd_count || fd_count != needed_count)
 		return -EPROTO;
 	for (uint32_t i = 0; i < fd_count; i++)
 		at[manifest->fds[i].kind] = i;
-	if (at[FD_RING] >= fd_count || at[FD_LEDGER] >= fd_count || at[FD_OUTPUT] >= fd_count)
-		return -EPROTO;
+	for (uint32_t i = 0; i < needed_count; i++)
+		if (at[needed[i]] >= fd_count)
+			return -EPROTO;
 	return 0;
 }
 
@@ -208,7 +217,8 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	if (err)
 		return err;
 	exporter->ring_fd = dispatch_take_fd(fds, at[FD_RING]);
-	err = open_maps(exporter, exporter->ring_fd, dispatch_take_fd(fds, at[FD_LEDGER]));
+	err = open_maps(exporter, exporter->ring_fd, dispatch_take_fd(fds, at[FD_COUNTERS]),
+			dispatch_take_fd(fds, at[FD_LEDGER]));
 	if (!err)
 		err = open_output(exporter, dispatch_take_fd(fds, at[FD_OUTPUT]),
 				  manifest->fds[at[FD_OUTPUT]].name);

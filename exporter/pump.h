@@ -26,6 +26,7 @@ struct pump {
 	struct sink sink;
 	struct live live;
 	struct clients clients;
+	const struct counters *counters; /* slots */
 	struct ledger *ledger;
 	int (*format)(const struct event *event, int64_t offset_ns, char *out, size_t cap);
 	int64_t offset_ns;         /* clock_offset_ns() */

@@ -84,6 +84,7 @@ static void equip_exporter(struct proc *proc)
 		return;
 	}
 	add_fd(&start, fds, FD_RING, MAP_RING, custody_fd(custody, FD_RING));
+	add_fd(&start, fds, FD_COUNTERS, MAP_COUNTERS, custody_fd(custody, FD_COUNTERS));
 	add_fd(&start, fds, FD_LEDGER, MAP_LEDGER, custody_fd(custody, FD_LEDGER));
 	add_fd(&start, fds, FD_OUTPUT, standard ? "stdout" : "directory", output);
 	send_config_and_start(proc, &start, fds);
