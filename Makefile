@@ -117,6 +117,7 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/live.c \
 	exporter/loss.c \
 	exporter/main.c \
+	exporter/marker.c \
 	exporter/names.c \
 	exporter/pump.c \
 	exporter/ring.c \
@@ -202,6 +203,8 @@ test_json_SRC := exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/n
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
 test_loss_SRC := exporter/loss.c
+test_marker_SRC := exporter/marker.c exporter/loss.c exporter/jsonbuf.c exporter/names.c \
+	exporter/table.c
 test_manager_SRC := loader/manager.c loader/procfs.c loader/tracer.c $(DISPATCH)
 test_manager_LIB := -lmsgpackc $(LIBBPF)
 test_memfd_SRC := common/memfd.c

@@ -178,6 +178,9 @@ static int watch(struct exporter *exporter)
 	exporter->watch_fd = clock_watch();
 	err = exporter->watch_fd < 0 ? exporter->watch_fd : 0;
 	exporter->pump.offset_ns = clock_offset_ns();
+	if (!exporter->pump.ledger->began_ns)
+		ledger_set(&exporter->pump.ledger->began_ns,
+			   loop_now_ns() + (uint64_t)exporter->pump.offset_ns);
 	if (!err)
 		err = loop_add(loop, exporter->watch_fd, EPOLLIN, on_clock, exporter);
 	if (!err)
@@ -255,20 +258,37 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_EXPORTER_clients] = pump->clients.count;
 }
 
-/* What is in the ring now; what the sink doesn't take stays there for the next exporter. */
-static void on_stop(void *ctx)
+/* Returns whether all was written. */
+static bool drain(struct exporter *exporter, uint64_t deadline_ms)
 {
-	struct exporter *exporter = ctx;
-	uint64_t deadline_ms = loop_now_ms() + DRAIN_MS;
 	enum pump_end end = PUMP_MORE;
 
-	if (exporter->child.phase != PHASE_RUNNING)
-		return;
 	while (end == PUMP_MORE && loop_now_ms() < deadline_ms) {
 		end = pump_turn(&exporter->pump, DRAIN_WAIT_MS);
 		if (end == PUMP_STUCK && exporter->pump.failing_error == -EAGAIN)
 			end = PUMP_MORE;
 	}
+	return end == PUMP_DRY;
+}
+
+/*
+ * What is in the ring now, and then what is missing. What the sink doesn't take stays in the ring
+ * and untold for the next exporter.
+ */
+static void on_stop(void *ctx)
+{
+	struct exporter *exporter = ctx;
+	uint64_t deadline_ms = loop_now_ms() + DRAIN_MS;
+
+	if (exporter->child.phase != PHASE_RUNNING)
+		return;
+	(void)drain(exporter, deadline_ms);
+	pump_tell_all(&exporter->pump);
+	if (!drain(exporter, deadline_ms))
+		log_warning("output %s: not all is written: %llu bytes of records are left in the "
+			    "ring, for the next exporter; lost if conntraced ends",
+			    exporter->pump.sink.name,
+			    (unsigned long long)ring_used(&exporter->pump.ring));
 }
 
 static const struct dispatch_table table = {

@@ -135,11 +135,18 @@ class Tracer:
             return status["identity"]["waiting"] == 0 and status
         return wait_for("the ring drained", empty)
 
-    def records(self, path=None):
+    def lines(self, path=None):
         """Those written so far. The last line may be under way, and one that a killed exporter was
         writing is ended by the next one, unfinished."""
         with open(path or self.records_path, encoding="utf-8") as f:
             return [json.loads(line) for line in f if line.endswith("}\n")]
+
+    def records(self, path=None):
+        return [line for line in self.lines(path) if line["event"] != "loss"]
+
+    def markers(self):
+        """What the output says is missing from it."""
+        return [line for line in self.lines() if line["event"] == "loss"]
 
     def closes(self, netns, count=0):
         """The close records of a namespace. Those who made the connections may be done before the
