@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -38,7 +39,7 @@ KINDS = {
 
 
 def small_ring(path="", output_format="json"):
-    tracer = Tracer("#")
+    tracer = Tracer()
     tracer.records_path = path or tracer.records_path
     tracer.write_config(f"output: {{format: {output_format}, path: {tracer.records_path}}}\n" + SMALL)
     return tracer
@@ -79,13 +80,16 @@ def all_ended(tracer, ends):
     wait_for("the end of every connection", ended)
 
 
+def told(tracer):
+    """The counts, if the output has been told all that is lost."""
+    now = counts(tracer)
+    return now if all(now[note] == now[count] for count, note in KINDS.values()) else None
+
+
 def all_told(tracer):
     """Wait until the output has all records and markers; returns the last counts."""
-    def told():
-        now = counts(tracer)
-        return now if all(now[told] == now[count] for count, told in KINDS.values()) else None
     tracer.drained()
-    return wait_for("all that is lost told", told)
+    return wait_for("all that is lost told", lambda: told(tracer))
 
 
 def missing(lines):
@@ -274,30 +278,70 @@ class Pipe:
         os.close(self.fd)
 
 
-def test_an_output_that_takes_nothing_is_told_when_it_takes_again():
-    tracer = Tracer("#")
+class Disk:
+    """A small file system for the output, with room for a few records until free() is called."""
+
+    def __init__(self, tracer):
+        self.path = os.path.join(tracer.out, "disk")
+        self.filler = os.path.join(self.path, "filler")
+        os.mkdir(self.path)
+        tracer.records_path = os.path.join(self.path, "records.jsonl")
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n" + SMALL)
+
+    def free(self):
+        os.unlink(self.filler)
+
+    def __enter__(self):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0777", "tmpfs", self.path],
+                       check=True)
+        with open(self.filler, "wb") as file:
+            file.write(bytes((2 << 20) - (16 << 10)))
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["umount", "-l", self.path], check=True)
+
+
+def tells_the_sink(tracer, prefix, ends):
+    """Records and markers add up once the output takes something again."""
+    all_told(tracer)
+    ends += connect(prefix, 10)
+    all_ended(tracer, ends)
+    now = all_told(tracer)
+    wait_for("all lines", lambda: len(tracer.records()) == now["delivered_open"] +
+             now["delivered_close"] + now["delivered_update"])
+    adds_up(tracer.lines(), ends, "sink")
+    agrees(tracer.lines(), now)
+    told_once(tracer.lines())
+    holds(tracer)
+    equal({m["cause"] for m in tracer.markers()}, {"sink"}, "causes")
+    # Behind what the output took before, before what came then.
+    order = [line["event"] for line in tracer.lines()]
+    check(0 < order.index("loss") <= len(order) - 40, f"order: {order}")
+
+
+def test_a_pipe_that_nobody_reads_is_told_when_it_is_read():
+    tracer = Tracer()
     with network_namespace() as (prefix, _), Pipe(tracer) as pipe, tracer:
         ends = connect(prefix, 300)
-        all_ended(tracer, ends)
         wait_for("records dropped", lambda: counts(tracer)["dropped_sink_close"] > 0, 20)
-        ends += connect(prefix, 300)
-        all_ended(tracer, ends)
-        time.sleep(0.5)
         pipe.start()
-        wait_for("the marker", lambda: counts(tracer)["told_sink_close"] > 0)
-        ends += connect(prefix, 10)
+        tells_the_sink(tracer, prefix, ends)
+
+
+def test_a_full_disk_is_told_when_it_has_room():
+    tracer = Tracer()
+    with network_namespace() as (prefix, _), Disk(tracer) as disk, tracer:
+        ends = connect(prefix, 100)
+        wait_for("records dropped", lambda: counts(tracer)["dropped_sink_close"] > 0, 20)
+        # From here on what comes is dropped at once, and so is the marker of it, time and again.
+        ends += connect(prefix, 100)
         all_ended(tracer, ends)
-        now = all_told(tracer)
-        wait_for("all lines", lambda: len(tracer.records()) == now["delivered_open"] +
-                 now["delivered_close"] + now["delivered_update"])
-        adds_up(tracer.lines(), ends, "sink")
-        agrees(tracer.lines(), now)
-        told_once(tracer.lines())
-        holds(tracer)
-        equal({m["cause"] for m in tracer.markers()}, {"sink"}, "causes")
-        # Behind what it took before, before what came then.
-        order = [line["event"] for line in tracer.lines()]
-        check(0 < order.index("loss") <= len(order) - 40, f"order: {order}")
+        tracer.drained()
+        time.sleep(1.5)
+        equal(counts(tracer)["told_sink_close"], 0, "told while nothing was taken")
+        disk.free()
+        tells_the_sink(tracer, prefix, ends)
 
 
 def test_a_table_tells_it_too():
@@ -320,5 +364,6 @@ if __name__ == "__main__":
           test_loss_that_goes_on_is_told_once_a_second,
           test_kill_9_of_the_exporter_neither_repeats_nor_forgets_a_loss,
           test_kill_9_in_the_midst_of_a_loss_still_adds_up,
-          test_an_output_that_takes_nothing_is_told_when_it_takes_again,
+          test_a_pipe_that_nobody_reads_is_told_when_it_is_read,
+          test_a_full_disk_is_told_when_it_has_room,
           test_a_table_tells_it_too])
