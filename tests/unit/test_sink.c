@@ -39,8 +39,7 @@ static void put_line(const char *line, uint32_t type)
 
 	assert_non_null(out);
 	assert_in_range(cap, SINK_LINE_MAX, SINK_BATCH_BYTES);
-	memcpy(out, line, strlen(line));
-	sink_put(&sink, strlen(line), type);
+	sink_put(&sink, (size_t)snprintf(out, cap, "%s", line), type);
 }
 
 static void expect_content(const char *want)
