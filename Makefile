@@ -157,6 +157,7 @@ BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+test_cgroup_cache_SRC := exporter/cgroup_cache.c
 test_cgroup_name_SRC := exporter/cgroup_name.c
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
