@@ -59,6 +59,12 @@ CHILD := \
 	common/landlock.c \
 	common/seccomp.c
 
+# From a cgroup's id to what its path says.
+CGROUPS := \
+	exporter/cgroup_cache.c \
+	exporter/cgroup_name.c \
+	exporter/cgroups.c
+
 # Texts to a configuration: all of the verifier but its process.
 SCHEMA := \
 	verifier/document.c \
@@ -159,6 +165,7 @@ BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 test_cgroup_cache_SRC := exporter/cgroup_cache.c
 test_cgroup_name_SRC := exporter/cgroup_name.c
+test_cgroups_SRC := $(CGROUPS)
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
