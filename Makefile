@@ -42,6 +42,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # --- what each program is made of -------------------------------------------------------------
 
 COMMON := \
+	common/cgroupfs.c \
 	common/chan.c \
 	common/config.c \
 	common/dispatch.c \
@@ -106,6 +107,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 conntrace-loader_LIB := -lmsgpackc -lcap -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
+	$(CGROUPS) \
 	exporter/clients.c \
 	exporter/clock.c \
 	exporter/decode.c \
@@ -146,6 +148,7 @@ conntrace_SRC := $(COMMON) \
 	cli/status_json.c \
 	cli/status_text.c \
 	cli/tail.c \
+	$(CGROUPS) \
 	exporter/clock.c \
 	exporter/decode.c \
 	exporter/json.c \
@@ -171,8 +174,9 @@ test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
 test_dispatch_SRC := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
 test_dispatch_LIB := -lmsgpackc
+test_exporter_sandbox_SRC := exporter/sandbox.c common/landlock.c common/seccomp.c
 test_instance_SRC := loader/instance.c common/config.c
-test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c
+test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c exporter/cgroup_name.c
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
 test_memfd_SRC := common/memfd.c
@@ -195,8 +199,8 @@ fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common
 fuzz_config_LIB := -lyaml -lmsgpackc
 fuzz_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 fuzz_msg_LIB := -lmsgpackc
-fuzz_decode_SRC := exporter/decode.c exporter/json.c exporter/jsonbuf.c exporter/names.c \
-	exporter/table.c
+fuzz_decode_SRC := exporter/cgroup_name.c exporter/decode.c exporter/json.c exporter/jsonbuf.c \
+	exporter/names.c exporter/table.c
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
 

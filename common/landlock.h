@@ -10,6 +10,7 @@
 struct landlock_room {
 	int fd;
 	bool write; /* else only reading */
+	bool names; /* not even that: only what directories hold */
 };
 
 /*

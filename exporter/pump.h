@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
+#include "exporter/cgroups.h"
 #include "exporter/clients.h"
 #include "exporter/live.h"
 #include "exporter/ring.h"
@@ -26,8 +27,9 @@ struct pump {
 	struct sink sink;
 	struct live live;
 	struct clients clients;
+	struct cgroups cgroups;
 	struct ledger *ledger;
-	int (*format)(const struct event *event, int64_t offset_ns, char *out, size_t cap);
+	int (*format)(struct pump *pump, const struct event *event, char *out, size_t cap);
 	int64_t offset_ns;         /* clock_offset_ns() */
 	uint64_t records;          /* read from the ring */
 	uint64_t walk_live;        /* connections met by the last walk */
@@ -48,7 +50,8 @@ enum pump_end {
 	PUMP_DAMAGED, /* the ring makes no sense */
 };
 
-/* Begin the output: the header of a table. ring, sink, live, clients and ledger are open. */
+/* Begin the output: the header of a table. ring, sink, live, clients, cgroups and
+   ledger are open. */
 void pump_begin(struct pump *pump, bool table);
 
 /* Handle up to PUMP_TURN_RECORDS records, waiting at most wait_ms for a slow sink at a time. */

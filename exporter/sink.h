@@ -18,7 +18,7 @@
 #define SINK_BATCH_RECORDS 512u
 
 /* Room that sink_room() gives at least. */
-#define SINK_LINE_MAX 1536u
+#define SINK_LINE_MAX 5120u
 
 /* Where a line ends in the batch, and what it was: an enum event_type, 0 for a header. */
 struct sink_mark {

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/cgroupfs.h"
 #include "common/log.h"
 #include "supervisor/children.h"
 #include "supervisor/configure.h"
@@ -73,7 +74,7 @@ static void equip_exporter(struct proc *proc)
 	bool standard = strcmp(path, "-") == 0;
 	struct msg_start start = {.manifest.identity = custody->manifest.identity};
 	int output = standard ? STDOUT_FILENO : open_directory_of(path);
-	int fds[PROTO_FDS_MAX];
+	int fds[PROTO_FDS_MAX], cgroup;
 
 	if (output < 0) {
 		unequipped(proc, EX_CANTCREAT, "output", path, errno,
@@ -83,9 +84,14 @@ static void equip_exporter(struct proc *proc)
 	add_fd(&start, fds, FD_RING, MAP_RING, custody_fd(custody, FD_RING));
 	add_fd(&start, fds, FD_LEDGER, MAP_LEDGER, custody_fd(custody, FD_LEDGER));
 	add_fd(&start, fds, FD_OUTPUT, standard ? "stdout" : "directory", output);
+	cgroup = cgroupfs_open();
+	if (cgroup >= 0)
+		add_fd(&start, fds, FD_CGROUP, "cgroup", cgroup);
 	send_config_and_start(proc, &start, fds);
 	if (!standard)
 		close(output);
+	if (cgroup >= 0)
+		close(cgroup);
 }
 
 static void equip_poller(struct proc *proc)
