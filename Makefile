@@ -195,6 +195,7 @@ test_table_live_SRC := exporter/live.c
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/json.c exporter/jsonbuf.c exporter/names.c
 fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common/proto.c
 fuzz_config_LIB := -lyaml -lmsgpackc
 fuzz_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
