@@ -5,6 +5,7 @@ O ?= build
 VERSION := 0.1.0
 SAN ?=
 PREFIX ?= /usr
+SBINDIR    := $(PREFIX)/sbin
 LIBEXECDIR := $(PREFIX)/libexec/conntrace
 OBJECTDIR  := $(PREFIX)/lib/conntrace
 
@@ -13,7 +14,7 @@ CLANG   ?= clang
 STRIP   ?= llvm-strip
 # Empty, as a source that defines it itself does.
 DEFINES := -D_GNU_SOURCE= -I. -DVERSION='"$(VERSION)"' \
-           -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
+           -DSBINDIR='"$(SBINDIR)"' -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
 WARN    := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wformat=2 -Wvla
 ifeq ($(SAN),)
@@ -60,6 +61,9 @@ CHILD := \
 	common/landlock.c \
 	common/seccomp.c
 
+# Static: a host that runs the loader needs no libbpf.
+LIBBPF := -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
+
 # From a cgroup's id to what its path says.
 CGROUPS := \
 	exporter/cgroup_cache.c \
@@ -80,6 +84,7 @@ conntraced_SRC := $(COMMON) \
 	supervisor/configure.c \
 	supervisor/control.c \
 	supervisor/custody.c \
+	supervisor/installation.c \
 	supervisor/life.c \
 	supervisor/main.c \
 	supervisor/messages.c \
@@ -100,22 +105,27 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/manager.c \
 	loader/object.c \
 	loader/plan.c \
+	loader/procfs.c \
 	loader/sandbox.c \
 	loader/settings.c \
 	loader/tracer.c \
 	loader/walk.c
-conntrace-loader_LIB := -lmsgpackc -lcap -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
+conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	$(CGROUPS) \
 	exporter/clients.c \
 	exporter/clock.c \
+	exporter/counters.c \
 	exporter/decode.c \
+	exporter/ending.c \
 	exporter/json.c \
 	exporter/jsonbuf.c \
 	exporter/ledger.c \
 	exporter/live.c \
+	exporter/loss.c \
 	exporter/main.c \
+	exporter/marker.c \
 	exporter/names.c \
 	exporter/pump.c \
 	exporter/ring.c \
@@ -139,6 +149,13 @@ conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml
 
 conntrace_SRC := $(COMMON) \
 	cli/client.c \
+	cli/doctor.c \
+	cli/doctor_files.c \
+	cli/doctor_host.c \
+	cli/doctor_json.c \
+	cli/doctor_judge.c \
+	cli/doctor_judge_files.c \
+	cli/doctor_text.c \
 	cli/identity.c \
 	cli/list.c \
 	cli/main.c \
@@ -151,12 +168,22 @@ conntrace_SRC := $(COMMON) \
 	$(CGROUPS) \
 	exporter/clock.c \
 	exporter/decode.c \
+	exporter/ending.c \
 	exporter/json.c \
 	exporter/jsonbuf.c \
 	exporter/names.c \
 	exporter/table.c \
+	common/landlock.c \
+	loader/btf.c \
+	loader/features.c \
+	loader/instance.c \
+	loader/object.c \
+	loader/plan.c \
+	loader/procfs.c \
+	loader/tracer.c \
+	supervisor/installation.c \
 	supervisor/life.c
-conntrace_LIB := -lmsgpackc -lcap
+conntrace_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 PROGRAMS := conntraced conntrace conntrace-loader conntrace-exporter conntrace-poller \
             conntrace-verifier
@@ -165,45 +192,70 @@ BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 # --- what each test links ------------------------------------------------------------------------
 
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
+# What a message's fds are taken from, and so what goes with them.
+DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+test_btf_SRC := loader/btf.c loader/object.c
+test_btf_LIB := $(LIBBPF)
 test_cgroup_cache_SRC := exporter/cgroup_cache.c
 test_cgroup_name_SRC := exporter/cgroup_name.c
 test_cgroups_SRC := $(CGROUPS)
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
-test_dispatch_SRC := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
+test_dispatch_SRC := $(DISPATCH)
+test_ending_SRC := exporter/ending.c
 test_dispatch_LIB := -lmsgpackc
+test_doctor_judge_SRC := cli/doctor_judge.c cli/doctor_judge_files.c common/config.c \
+	common/dispatch.c common/msg.c common/msgfmt.c common/privs.c common/proto.c loader/plan.c \
+	loader/tracer.c
+test_doctor_judge_LIB := -lcap -lmsgpackc
 test_exporter_sandbox_SRC := exporter/sandbox.c common/landlock.c common/seccomp.c
 test_instance_SRC := loader/instance.c common/config.c
-test_json_SRC := exporter/json.c exporter/jsonbuf.c exporter/names.c exporter/cgroup_name.c
+test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
+test_loss_SRC := exporter/loss.c
+test_marker_SRC := exporter/marker.c exporter/loss.c exporter/jsonbuf.c exporter/names.c \
+	exporter/table.c
+test_manager_SRC := loader/manager.c loader/procfs.c loader/tracer.c $(DISPATCH)
+test_manager_LIB := -lmsgpackc $(LIBBPF)
 test_memfd_SRC := common/memfd.c
 test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 test_msg_LIB := -lmsgpackc
 test_msgfmt_SRC := common/msgfmt.c
 test_msgfmt_LIB := -lmsgpackc
+test_object_SRC := loader/object.c
+test_plan_SRC := loader/plan.c loader/tracer.c $(DISPATCH)
+test_plan_LIB := -lmsgpackc
+test_procfs_SRC := loader/procfs.c
 test_ring_SRC := exporter/ring.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
+test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c
+test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
+test_tracer_LIB := -lmsgpackc $(LIBBPF)
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/json.c exporter/jsonbuf.c exporter/names.c
+fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
+	exporter/names.c
 fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common/proto.c
 fuzz_config_LIB := -lyaml -lmsgpackc
 fuzz_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 fuzz_msg_LIB := -lmsgpackc
-fuzz_decode_SRC := exporter/cgroup_name.c exporter/decode.c exporter/json.c exporter/jsonbuf.c \
-	exporter/names.c exporter/table.c
+fuzz_decode_SRC := exporter/cgroup_name.c exporter/decode.c exporter/ending.c exporter/json.c \
+	exporter/jsonbuf.c exporter/names.c exporter/table.c
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
+
+features_SRC := tests/matrix/features.c common/privs.c loader/features.c loader/procfs.c
+features_LIB := -lcap $(LIBBPF)
 
 # --- rules --------------------------------------------------------------------------------------
 
@@ -212,7 +264,8 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all arm run check check-matrix tests replays bench fuzz lint format docs san install clean help
+.PHONY: all btf-archive arm run check check-matrix tests replays bench features fuzz lint format docs \
+	san install clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -256,6 +309,11 @@ $(O)/bench/conngen: $(conngen_SRC:%.c=$(O)/obj/%.o)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -pthread -o $@ $^
 
+$(O)/test/features: $(features_SRC:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(features_LIB)
+
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -282,12 +340,20 @@ $(O)/share/%.bpf.o: bpf/%.bpf.c
 		-MF $(O)/obj/bpf/$*.d -MT $@ -c -o $@ $<
 	$(Q)$(STRIP) -g $@
 
+KERNELS :=
+btf-archive: $(OBJECT_FILES) ## minimised BTF, for kernels without their own: KERNELS=NAME=PATH...
+	$(call say,BTF,$(O)/share/btf)
+	$(Q)packaging/btf-archive --objects $(O)/share $(KERNELS)
+	$(Q)test "$$(id -u)" != 0 || chown 0:0 $(O)/share/btf/*.btf
+
+ARCHIVE_FILES = $(wildcard $(O)/share/btf/*.btf)
+
 -include $(shell find $(O)/obj $(O)/fuzz -name '*.d' 2>/dev/null)
 
 # --- running ------------------------------------------------------------------------------------
 
 arm: all ## give the built loader its file capabilities (root, or sudo)
-	packaging/dev/arm $(O)/bin/conntrace-loader $(OBJECT_FILES)
+	packaging/dev/arm $(O)/bin/conntrace-loader $(OBJECT_FILES) $(ARCHIVE_FILES)
 
 # A run's configuration: a table on the terminal, or JSON lines to RECORDS; the shell that opens
 # RECORDS has the rights of who runs make, conntraced has not.
@@ -342,6 +408,11 @@ fuzz: $(FUZZ:%=$(O)/fuzz/fuzz_%) ## look for inputs that break a parser: FUZZ=NA
 			-artifact_prefix=$(O)/fuzz/$$name- $(O)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
 	done
 
+features: $(O)/test/features ## record what each kernel of the matrix offers, for test_plan
+	$(call say,RUN,tests/matrix/record)
+	$(Q)tests/matrix/record --build $(O) >$(O)/features_debian.h
+	$(Q)cp $(O)/features_debian.h tests/unit/features_debian.h
+
 lint: ## format, licences, static analysis
 	@./bootstrap deps check
 	@exec tests/lint
@@ -368,16 +439,26 @@ san: ## everything with AddressSanitizer and UBSan, in $(O)/san
 CHILDREN := $(filter conntrace-%,$(PROGRAMS))
 
 install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilities only as root
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(LIBEXECDIR) \
-		$(DESTDIR)$(OBJECTDIR) $(DESTDIR)/etc/conntrace
+	@for btf in $(ARCHIVE_FILES); do \
+		test -z "$$(find $(OBJECT_FILES) -newer $$btf)" || { \
+			echo "$$btf is older than the BPF objects, which may read more than it has:" \
+				"make btf-archive again, or remove it" >&2; \
+			exit 1; \
+		}; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
+		$(DESTDIR)$(OBJECTDIR)/btf $(DESTDIR)/etc/conntrace
 	install -m 0755 $(O)/bin/conntrace $(DESTDIR)$(PREFIX)/bin/
-	install -m 0755 $(O)/bin/conntraced $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(O)/bin/conntraced $(DESTDIR)$(SBINDIR)/
 	install -m 0755 $(CHILDREN:%=$(O)/bin/%) $(DESTDIR)$(LIBEXECDIR)/
 	install -m 0644 $(OBJECT_FILES) $(DESTDIR)$(OBJECTDIR)/
+	rm -f $(DESTDIR)$(OBJECTDIR)/btf/*.btf # those of other objects
+	$(if $(ARCHIVE_FILES),install -m 0644 $(ARCHIVE_FILES) $(DESTDIR)$(OBJECTDIR)/btf/)
 	test -e $(DESTDIR)/etc/conntrace/conntrace.yaml || \
 		install -m 0644 packaging/etc/conntrace.yaml $(DESTDIR)/etc/conntrace/
 	test "$$(id -u)" != 0 || packaging/dev/arm $(DESTDIR)$(LIBEXECDIR)/conntrace-loader \
-		$(BPF_OBJECTS:%=$(DESTDIR)$(OBJECTDIR)/%.bpf.o)
+		$(BPF_OBJECTS:%=$(DESTDIR)$(OBJECTDIR)/%.bpf.o) \
+		$(ARCHIVE_FILES:$(O)/share/%=$(DESTDIR)$(OBJECTDIR)/%)
 
 clean: ## remove what was built
 	rm -rf $(O)

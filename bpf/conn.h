@@ -46,28 +46,54 @@ static __always_inline bool current_is_tenant(void)
 	return err == 0;
 }
 
-/* The current process becomes the owner. Only for hooks that run in process context. */
-static __always_inline void conn_own(struct conn *conn, __u8 owner)
+static __always_inline bool task_is_typed(void)
 {
-	conn->owner = owner;
-	conn->pid = (__u32)(bpf_get_current_pid_tgid() >> 32);
-	conn->uid = (__u32)bpf_get_current_uid_gid();
-	conn->tenant = current_is_tenant();
-	bpf_get_current_comm(&conn->comm, sizeof(conn->comm));
+	return TYPED_POINTERS &&
+	       bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
 }
 
-static __always_inline bool current_is_kernel_thread(void)
+/* Flags of the current task, and when its process began; 0 where memory can't be read. */
+static __always_inline void current_read(__u32 *flags, __u64 *process_ns)
 {
 	struct task_struct *task;
 	int failed = 0;
 
-	if (TYPED_POINTERS &&
-	    bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		return bpf_get_current_task_btf()->flags & PF_KTHREAD;
-	if (!constants.helper_read)
+	*flags = 0;
+	*process_ns = 0;
+	if (task_is_typed()) {
+		task = bpf_get_current_task_btf();
+		*flags = task->flags;
+		*process_ns = task->group_leader->start_boottime;
+	} else if (constants.helper_read) {
+		task = (struct task_struct *)bpf_get_current_task();
+		*flags = READ(false, failed, task, flags);
+		task = READ(false, failed, task, group_leader);
+		*process_ns = READ(false, failed, task, start_boottime);
+	}
+	if (failed)
+		telemetry_note(TELEMETRY_helper_read, failed);
+}
+
+/*
+ * The current process becomes the owner. Only for hooks that run in process context. A kernel
+ * thread can put the last reference of a socket, and owns nothing: returns false.
+ */
+static __always_inline bool conn_own(struct conn *conn, __u8 owner)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u64 process_ns;
+	__u32 flags;
+
+	current_read(&flags, &process_ns);
+	if (pid_tgid >> 32 == 0 || flags & PF_KTHREAD)
 		return false;
-	task = (struct task_struct *)bpf_get_current_task();
-	return READ(false, failed, task, flags) & PF_KTHREAD;
+	conn->owner = owner;
+	conn->pid = (__u32)(pid_tgid >> 32);
+	conn->uid = (__u32)bpf_get_current_uid_gid();
+	conn->process_ns = process_ns;
+	conn->tenant = current_is_tenant();
+	bpf_get_current_comm(&conn->comm, sizeof(conn->comm));
+	return true;
 }
 
 static __always_inline void address_read(bool typed, int *failed, __u32 *words,
@@ -248,6 +274,10 @@ static __always_inline void event_fill_metrics(bool typed, int *failed, struct e
 	event->srtt_us = READ(typed, *failed, tp, srtt_us) >> 3;
 	event->rttvar_us = READ(typed, *failed, tp, mdev_us) >> 2;
 	event->min_rtt_us = min_rtt_us == ~0u ? 0 : min_rtt_us;
+	event->lost = READ(typed, *failed, tp, lost);
+	event->reordered = READ(typed, *failed, tp, reord_seen);
+	event->ecn_marked = READ(typed, *failed, tp, delivered_ce);
+	event->ecn = READ(typed, *failed, tp, ecn_flags) & TCP_ECN_OK;
 }
 
 static __always_inline void event_fill_owner(struct event *event, const struct conn *conn)
@@ -257,6 +287,7 @@ static __always_inline void event_fill_owner(struct event *event, const struct c
 	event->owner = conn->owner;
 	event->pid = conn->pid;
 	event->uid = conn->uid;
+	event->process_ns = conn->process_ns;
 	comm[0] = conn->comm[0];
 	comm[1] = conn->comm[1];
 }
@@ -347,6 +378,7 @@ static __always_inline void event_fill_memory(struct event *event, const struct 
 					      const struct tuple *tuple)
 {
 	event_fill_owner(event, &report->conn);
+	event->closer = report->conn.closer;
 	if (report->flags & EVENT_F_PARTIAL) {
 		event->direction = direction_guess(tuple);
 		return;

@@ -24,7 +24,7 @@ typedef unsigned long long __ct_u64;
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #endif
 
-#define EVENT_VERSION  1u
+#define EVENT_VERSION  2u
 #define EVENT_COMM_LEN 16u
 #define EVENT_ADDR_LEN 16u
 
@@ -48,6 +48,14 @@ enum event_owner {
 	OWNER_LISTEN = 2,  /* the process that called listen, inherited by the accepted socket */
 	OWNER_CLOSE = 3,   /* the process that closed or shut down the socket */
 	OWNER_ACCEPT = 4,  /* the process that called accept */
+	OWNER_SEEDED = 5,  /* the process that had the socket open when the tracer began */
+};
+
+/* Which end was the first to send a FIN. */
+enum event_closer {
+	CLOSER_NONE = 0, /* none yet, or the connection ended without one */
+	CLOSER_LOCAL = 1,
+	CLOSER_REMOTE = 2,
 };
 
 /* event.cpu beyond the numbers of CPUs, see there */
@@ -58,6 +66,7 @@ enum event_owner {
 
 /* event.flags */
 #define EVENT_F_PARTIAL 1u /* the open was not seen: older than the tracer, or state was lost */
+#define EVENT_F_SEEDED  2u /* partial, but known since the tracer began: it was open then */
 
 /*
  * One record. Times are CLOCK_MONOTONIC nanoseconds, 0 = did not happen. Addresses are in network
@@ -70,6 +79,10 @@ enum event_owner {
  * - min_rtt_us: tcp_min_rtt(), 0 when there was no sample
  * - state: as in include/net/tcp_states.h; in EVENT_CLOSE the state that was left for CLOSE
  * - error: sk_err at close, a positive errno, 0 = none
+ * - lost: segments taken for lost (tcp_sock lost), reordered: times that reordering was seen
+ *   (reord_seen), ecn_marked: segments delivered with a congestion mark (delivered_ce)
+ * - process_ns: when the owning process began (task_struct start_boottime, CLOCK_BOOTTIME): with
+ * pid it names the process for good
  * - cookie: bpf_get_socket_cookie(); where the programs cannot have it a number of our own, with
  *   the highest bit set
  * - cpu, seq: seq counts up by one for every record submitted or lost in the sequence that cpu
@@ -118,23 +131,31 @@ struct event {
 	__ct_u32 uid;   /* in the initial user namespace */
 	__ct_u16 sport; /* local */
 	__ct_u16 dport;
+	__ct_u32 lost;
+	__ct_u32 reordered;
+	__ct_u32 ecn_marked;
+	__ct_u8 ecn;    /* 1: both ends agreed on explicit congestion notification */
+	__ct_u8 closer; /* enum event_closer */
+	__ct_u16 pad;
+	__ct_u64 process_ns;
 	__ct_u8 saddr[EVENT_ADDR_LEN]; /* local */
 	__ct_u8 daddr[EVENT_ADDR_LEN];
 	char comm[EVENT_COMM_LEN]; /* NUL-padded, may be unterminated */
 };
 
-_Static_assert(sizeof(struct event) == 176, "event: size");
+_Static_assert(sizeof(struct event) == 200, "event: size");
 _Static_assert(offsetof(struct event, seq) == 16, "event: seq");
 _Static_assert(offsetof(struct event, opened_ns) == 40, "event: opened_ns");
 _Static_assert(offsetof(struct event, segs_out) == 88, "event: segs_out");
 _Static_assert(offsetof(struct event, sport) == 124, "event: sport");
-_Static_assert(offsetof(struct event, comm) == 160, "event: comm");
+_Static_assert(offsetof(struct event, process_ns) == 144, "event: process_ns");
+_Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 
 /*
  * Kernel counters, X(name, meaning). One slot per CPU in a mmapable array, each slot a struct
  * counters; the value is the sum over the slots. The identity that must hold:
  *
- *   opened_connect + opened_accept + opened_partial = live + closed
+ *   opened_connect + opened_accept + opened_seeded + opened_partial = live + closed
  *   closed = filtered_close + lost_close + lost_unseen + submitted_close
  *   submitted_open + submitted_update + submitted_close = what the reader of the ring handles
  */
@@ -142,6 +163,7 @@ _Static_assert(offsetof(struct event, comm) == 160, "event: comm");
 #define COUNTERS(X) \
 	X(opened_connect, "outgoing connections begun (SYN_SENT)") \
 	X(opened_accept, "incoming connections established") \
+	X(opened_seeded, "connections that were open when the tracer began") \
 	X(opened_partial, "connections whose open was not seen, counted when they closed") \
 	X(established, "connections established, both directions") \
 	X(closed, "connections ended, failed attempts included") \
@@ -154,7 +176,7 @@ _Static_assert(offsetof(struct event, comm) == 160, "event: comm");
 	X(lost_open, "open records lost: ring full") \
 	X(lost_update, "update records lost: ring full") \
 	X(lost_close, "close records lost: ring full") \
-	X(deferred_update, "update records not made because the ring was half full") \
+	X(deferred_update, "times that the walk waited because the ring was half full") \
 	X(lost_unseen, "connections whose end no program saw: no close record") \
 	X(storage_failed, "no room to remember a connection; the close is reported as partial") \
 	X(closed_late, "closes reported when the socket was destroyed: the state change was missed") \
@@ -163,14 +185,16 @@ _Static_assert(offsetof(struct event, comm) == 160, "event: comm");
 	X(run_accept, "runs of trace_accept") \
 	X(run_child, "runs of trace_child") \
 	X(run_destroy, "runs of trace_destroy_sock for a connection still remembered") \
-	X(run_walk, "runs of the walk: sockets visited")
+	X(run_walk, "runs of the walk: sockets visited") \
+	X(run_seed, "runs of seed_sockets: TCP sockets met") \
+	X(unaccounted, "connections found open later whose begin no program saw; also opened_seeded")
 /* clang-format on */
 
 struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[8];
+	__ct_u64 reserved[5];
 };
 _Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple of a cache line");
 
@@ -216,19 +240,36 @@ _Static_assert(sizeof(struct telemetry) == 512, "telemetry: size");
 	X(delivered_close, "close records written to the sink") \
 	X(delivered_bytes, "bytes written to the sink") \
 	X(dropped_malformed, "records refused by the decoder") \
-	X(dropped_sink, "records the sink did not take") \
+	X(dropped_sink_open, "open records the sink did not take") \
+	X(dropped_sink_update, "update records the sink did not take") \
+	X(dropped_sink_close, "close records the sink did not take") \
 	X(sink_errors, "failed writes to the sink") \
 	X(table_full, "live connections not listed because the table was full") \
-	X(clients_dropped, "records not shown to a command-line client that read too slowly")
+	X(clients_dropped, "records not shown to a command-line client that read too slowly") \
+	X(told_lost_open, "of lost_open, told by loss markers") \
+	X(told_lost_update, "of lost_update") \
+	X(told_lost_close, "of lost_close") \
+	X(told_deferred, "of deferred_update") \
+	X(told_unseen, "of lost_unseen") \
+	X(told_malformed, "of dropped_malformed") \
+	X(told_sink_open, "of dropped_sink_open") \
+	X(told_sink_update, "of dropped_sink_update") \
+	X(told_sink_close, "of dropped_sink_close")
 /* clang-format on */
+
+#define LEDGER_LOSSES 9u /* kinds of loss: exporter/loss.h */
 
 struct ledger {
 #define X(name, meaning) __ct_u64 name;
 	LEDGER(X)
 #undef X
-	__ct_u64 reserved[7];
+	__ct_u64 began_ns; /* CLOCK_REALTIME, when the first exporter began; 0 = none has */
+	/* By kind of loss, CLOCK_MONOTONIC: whatever was lost until then has been told. 0 = no
+	   exporter has looked. */
+	__ct_u64 told_until_ns[LEDGER_LOSSES];
+	__ct_u64 reserved[2];
 };
-_Static_assert(sizeof(struct ledger) == 128, "ledger: size");
+_Static_assert(sizeof(struct ledger) == 256, "ledger: size");
 
 /*
  * A filter: a connection matches when both of its conditions that are set hold for either end (the
@@ -268,8 +309,8 @@ struct settings_slot {
 _Static_assert(sizeof(struct settings_slot) == 656, "settings_slot: size");
 
 struct settings {
-	__ct_u32 active; /* 0 or 1 */
-	__ct_u32 pad;
+	__ct_u32 active;  /* 0 or 1 */
+	__ct_u32 seeded;  /* 1: what was open before the tracer is known; more is unaccounted for */
 	__ct_u64 walk_id; /* of the snapshot walk under way; 0 = on the tick, nobody asked for it */
 	struct settings_slot slots[2];
 };
@@ -314,5 +355,6 @@ _Static_assert(sizeof(struct constants) == 48, "constants: size");
 #define PROGRAM_DESTROY    "trace_destroy_sock"
 #define PROGRAM_WALK       "walk_connections"
 #define PROGRAM_WALK_TABLE "walk_table"
+#define PROGRAM_SEED       "seed_sockets"
 
 #endif

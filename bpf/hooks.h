@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What each hook means, whichever way the kernel calls it. The tracers only say where they attach. */
+/* What each hook means, whichever way the kernel calls it. The tracers only say where they attach.
+ */
 #ifndef CONNTRACE_HOOKS_H
 #define CONNTRACE_HOOKS_H
 
@@ -9,7 +10,8 @@
 #define STATE_BIT(state) (1u << (state))
 #define STATES_OF_INTEREST \
 	(STATE_BIT(TCP_ESTABLISHED) | STATE_BIT(TCP_SYN_SENT) | STATE_BIT(TCP_FIN_WAIT1) | \
-	 STATE_BIT(TCP_CLOSE) | STATE_BIT(TCP_LAST_ACK) | STATE_BIT(TCP_LISTEN))
+	 STATE_BIT(TCP_CLOSE) | STATE_BIT(TCP_CLOSE_WAIT) | STATE_BIT(TCP_LAST_ACK) | \
+	 STATE_BIT(TCP_LISTEN))
 
 static __always_inline bool sk_is_tcp(struct sock *sk)
 {
@@ -62,7 +64,9 @@ static __always_inline bool state_changed(struct sock *sk, struct run *run, int 
 			report_fill(run->report, EVENT_OPEN, (__u8)newstate, conn);
 	}
 	if (newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK)
-		conn_own_closing(sk, count);
+		conn_closing(sk, count, CLOSER_LOCAL, true);
+	else if (newstate == TCP_CLOSE_WAIT)
+		conn_closing(sk, count, CLOSER_REMOTE, false);
 	return reported;
 }
 

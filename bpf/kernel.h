@@ -77,6 +77,8 @@ enum {
 
 #define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 
+#define TCP_ECN_OK 1u /* include/net/tcp.h */
+
 /* include/net/sock.h; the value of the running kernel is asked for with bpf_core_enum_value() */
 enum sock_flags { SOCK_DONE = 1 };
 
@@ -168,14 +170,43 @@ struct tcp_sock {
 	__u32 srtt_us;
 	__u32 mdev_us;
 	__u32 total_retrans;
+	__u32 lost;
+	__u32 reord_seen;
+	__u32 delivered_ce;
+	__u8 ecn_flags;
 	struct minmax rtt_min;
 };
 
-struct socket;
-struct sk_buff;
+struct file;
+
+struct socket {
+	struct sock *sk;
+};
+
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct pid_namespace *pid_ns_for_children;
+};
 
 struct task_struct {
 	unsigned int flags;
+	int tgid;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
+	const struct cred *cred;
+	struct nsproxy *nsproxy;
+	char comm[16];
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -200,6 +231,13 @@ struct bpf_iter__bpf_sk_storage_map {
 	struct bpf_map *map;
 	struct sock *sk;
 	void *value;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 struct bpf_iter__bpf_map_elem {

@@ -32,8 +32,9 @@ static __always_inline struct conn *conn_begin(struct sock *sk, struct counters 
 		COUNT(count, closed);
 		COUNT(count, lost_unseen);
 	}
-	conn_own(conn, owner);
+	(void)conn_own(conn, owner);
 	conn->established_ns = 0;
+	conn->closer = CLOSER_NONE;
 	return conn;
 }
 
@@ -75,6 +76,7 @@ static __always_inline struct conn *conn_establish(struct sock *sk, struct count
 		conn->opened_ns = conn->established_ns;
 		conn->direction = DIRECTION_INCOMING;
 		conn->flags = CONN_OPENED;
+		conn->closer = CLOSER_NONE;
 		COUNT(count, opened_accept);
 	}
 	COUNT(count, established);
@@ -102,23 +104,25 @@ static __always_inline void conn_accept(struct sock *sk)
 	struct conn *conn = store_get(sk);
 
 	if (conn && conn->owner != OWNER_CONNECT)
-		conn_own(conn, OWNER_ACCEPT);
+		(void)conn_own(conn, OWNER_ACCEPT);
 }
 
 /*
- * The process that closes or shuts down owns the connection from now on, unless the one that
- * connected or accepted is known. The last reference can be put by a kernel thread, which owns
- * nothing. Room is made for a connection older than the tracer, to carry the owner to its end.
+ * A FIN goes out, or one came in. The process that closes or shuts down owns the connection from
+ * now on, unless the one that connected or accepted is known. Room is made for a connection older
+ * than the tracer, to carry this to its end.
  */
-static __always_inline void conn_own_closing(struct sock *sk, struct counters *count)
+static __always_inline void conn_closing(struct sock *sk, struct counters *count, __u8 closer,
+					 bool by_process)
 {
-	struct conn *conn;
+	struct conn *conn = conn_create(sk, count);
 
-	if (bpf_get_current_pid_tgid() >> 32 == 0 || current_is_kernel_thread())
+	if (!conn)
 		return;
-	conn = conn_create(sk, count);
-	if (conn && conn->owner != OWNER_CONNECT && conn->owner != OWNER_ACCEPT)
-		conn_own(conn, OWNER_CLOSE);
+	if (conn->closer == CLOSER_NONE)
+		conn->closer = closer;
+	if (by_process && conn->owner != OWNER_CONNECT && conn->owner != OWNER_ACCEPT)
+		(void)conn_own(conn, OWNER_CLOSE);
 }
 
 /* Ends a connection: conn is NULL or not open when its begin was not seen. */
@@ -136,6 +140,7 @@ static __always_inline void conn_forget(struct sock *sk, struct conn *conn)
 		return;
 	conn->flags = 0;
 	conn->owner = OWNER_UNKNOWN;
+	conn->closer = CLOSER_NONE;
 	if (store_is_table())
 		table_forget(sk);
 }

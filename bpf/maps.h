@@ -73,11 +73,15 @@ static __always_inline struct counters *counters_get(void)
 
 #define COUNT(slot, name) ((void)__sync_fetch_and_add(&(slot)->name, 1))
 
-/* Note that a helper or map failed; err is 0 or negative, as they return it. */
-static __always_inline void telemetry_note(__u32 row, long err)
+/*
+ * Note that a helper or map failed; err is 0 or negative, as they return it. An int: before
+ * Linux 6.4 a map's own function is called for the helper, and sets no more than the lower half of
+ * the long.
+ */
+static __always_inline void telemetry_note(__u32 row, int err)
 {
 	struct telemetry *telemetry_row = bpf_map_lookup_elem(&telemetry, &row);
-	__u64 number = (__u64)-err;
+	__u64 number = -(__u64)(long)err;
 
 	if (number >= TELEMETRY_ERRNOS)
 		number = TELEMETRY_ERRNOS - 1;

@@ -17,8 +17,8 @@
 
 /*
  * The member of a kernel struct; typed must be constant. What could not be copied is 0, and the
- * helper's errno gets into failed (an int): all of them together, since a branch for each would make
- * the verifier look at everything that follows twice.
+ * helper's errno gets into failed (an int): all of them together, since a branch for each would
+ * make the verifier look at everything that follows twice.
  */
 #define READ(typed, failed, pointer, member) \
 	({ \
@@ -26,8 +26,10 @@
 		if (typed) { \
 			value_ = (pointer)->member; \
 		} else { \
-			(failed) |= (int)bpf_core_read((void *)&value_, sizeof(value_), \
-						       &(pointer)->member); \
+			(failed) |= (int)bpf_core_read( \
+				(void *)&value_, \
+				sizeof(value_), /* NOLINT(bugprone-sizeof-expression) */ \
+				&(pointer)->member); \
 		} \
 		value_; \
 	})

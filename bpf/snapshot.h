@@ -12,15 +12,20 @@
 static struct report walk_report;
 static __u64 walk_live;
 
+/* Returns whether the walk is to wait for room: the rest of the ring is for opens and closes. */
+static __always_inline bool snapshot_waits(struct counters *count)
+{
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= constants.ring_defer_bytes)
+		return false;
+	COUNT(count, deferred_update);
+	return true;
+}
+
 static __always_inline void snapshot_update(bool typed, struct sock *sk, const struct conn *conn,
 					    struct counters *count, __u8 state)
 {
 	int outcome;
 
-	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > constants.ring_defer_bytes) {
-		COUNT(count, deferred_update);
-		return;
-	}
 	report_fill(&walk_report, EVENT_UPDATE, state, conn);
 	walk_report.cpu = EVENT_CPU_WALK;
 	outcome = typed ? conn_report(sk, &walk_report) : conn_report_untyped(sk, &walk_report);
@@ -60,9 +65,12 @@ static __always_inline void snapshot_unseen(struct sock *sk, const struct conn *
 	table_forget(sk);
 }
 
-/* One socket with what is remembered of it, or NULL at the end. first: of this walk. */
-static __always_inline void snapshot_visit(bool typed, struct sock *sk,
-					   const struct conn *conn, bool first)
+/*
+ * One socket with what is remembered of it, or NULL at the end. first: of this walk. Returns what
+ * an iterator does: 0, or 1 for "the same one again", which ends the read(2) with EAGAIN.
+ */
+static __always_inline int snapshot_visit(bool typed, struct sock *sk, const struct conn *conn,
+					  bool first)
 {
 	struct counters *count = counters_get();
 	int failed = 0;
@@ -72,20 +80,23 @@ static __always_inline void snapshot_visit(bool typed, struct sock *sk,
 		walk_live = 0;
 	if (!sk) {
 		snapshot_end();
-		return;
+		return 0;
 	}
 	if (!conn || !count)
-		return;
+		return 0;
 	COUNT(count, run_walk);
 	state = READ(typed, failed, sk, __sk_common.skc_state);
 	if (store_is_table() && state == TCP_CLOSE) {
 		snapshot_unseen(sk, conn, count);
-		return;
+		return 0;
 	}
 	if (!conn_is_open(conn))
-		return;
+		return 0;
+	if (snapshot_waits(count))
+		return 1;
 	walk_live++;
 	snapshot_update(typed, sk, conn, count, state);
+	return 0;
 }
 
 #endif

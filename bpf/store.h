@@ -12,12 +12,14 @@
 
 #define CONN_OPENED   1u /* counted in opened_*, and not yet in closed */
 #define CONN_LISTENER 2u /* a listening socket, or the copy an accepted socket starts with */
+#define CONN_SEEDED   4u /* with CONN_OPENED: was open when the tracer began */
 
 /* An accepted socket starts with a copy of its listener's: its provisional owner. */
 struct conn {
 	__u64 cookie; /* 0 = the kernel has one */
 	__u64 opened_ns;
 	__u64 established_ns;
+	__u64 process_ns;
 	__u64 comm[EVENT_COMM_LEN / sizeof(__u64)];
 	__u32 pid;
 	__u32 uid;
@@ -25,9 +27,10 @@ struct conn {
 	__u8 direction;
 	__u8 flags;
 	__u8 tenant; /* 1: the owner is in the tracer's pid namespace */
-	__u8 pad[4];
+	__u8 closer; /* enum event_closer */
+	__u8 pad[3];
 };
-_Static_assert(sizeof(struct conn) == 56, "conn: size");
+_Static_assert(sizeof(struct conn) == 64, "conn: size");
 
 #if TYPED_POINTERS
 struct {
@@ -62,7 +65,7 @@ static __always_inline struct conn *table_get(struct sock *sk)
 static __always_inline struct conn *table_create(struct sock *sk, const struct conn *conn)
 {
 	__u64 key = (__u64)sk;
-	long err = bpf_map_update_elem(&conn_table, &key, conn, BPF_ANY);
+	int err = bpf_map_update_elem(&conn_table, &key, conn, BPF_ANY);
 
 	if (err) {
 		telemetry_note(TELEMETRY_map_conn_table, err);

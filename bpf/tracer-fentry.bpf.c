@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The fentry tracer: BPF trampolines at the entry of kernel functions whose arguments don't change. */
+/* The fentry tracer: BPF trampolines at the entry of kernel functions whose arguments don't change.
+ */
 #include "hooks.h"
+#include "seed.h"
 #include "walk_table.h"
 
 SEC("fentry/tcp_set_state")
@@ -43,8 +45,7 @@ int trace_destroy_sock(const __u64 *ctx)
 SEC("iter/bpf_sk_storage_map")
 int walk_connections(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	snapshot_visit(true, ctx->sk, ctx->value, ctx->meta->seq_num == 0);
-	return 0;
+	return snapshot_visit(true, ctx->sk, ctx->value, ctx->meta->seq_num == 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The kprobe tracer, for kernels without BTF tracepoints or BPF trampolines, or without BTF of their
- * own. The kernel passes registers: nothing has a type, and sockets have no storage.
+ * The kprobe tracer, for kernels without BTF tracepoints or BPF trampolines, or without BTF of
+ * their own. The kernel passes registers: nothing has a type, and sockets have no storage.
  */
 #define TYPED_POINTERS false
 #include "hooks.h"
+#include "seed.h"
 #include "walk_table.h"
 
 #include <bpf/bpf_tracing.h>

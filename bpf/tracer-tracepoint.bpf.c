@@ -4,6 +4,7 @@
  * trampolines are needed.
  */
 #include "hooks.h"
+#include "seed.h"
 #include "walk_table.h"
 
 SEC("tp_btf/inet_sock_set_state")
@@ -23,8 +24,7 @@ int trace_destroy_sock(const __u64 *ctx)
 SEC("iter/bpf_sk_storage_map")
 int walk_connections(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	snapshot_visit(true, ctx->sk, ctx->value, ctx->meta->seq_num == 0);
-	return 0;
+	return snapshot_visit(true, ctx->sk, ctx->value, ctx->meta->seq_num == 0);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

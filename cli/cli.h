@@ -5,20 +5,25 @@
 
 #include <stdbool.h>
 
+#include "common/config.h"
+
 enum cli_exit {
 	CLI_OK = 0,
 	CLI_FAILED = 1, /* status: tracing is not up; list, tail: no answer to that */
-	CLI_USAGE = 2,
+	CLI_USAGE = 2,  /* of doctor also that conntraced can't run: enum doctor_verdict */
 	CLI_NO_DAEMON = 3,
 };
 
 struct cli_options {
 	bool json;
-	const char *socket; /* --socket, NULL = look for it */
+	const char *socket;            /* --socket, NULL = look for it */
+	enum config_tracer tracer;     /* of doctor: as the configuration would say */
+	enum config_instance instance; /* likewise */
 };
 
 int cli_status(const struct cli_options *options);
 int cli_list(const struct cli_options *options);
+int cli_doctor(const struct cli_options *options);
 int cli_tail(const struct cli_options *options);
 
 #endif

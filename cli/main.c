@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conntrace: asks conntraced. */
+/* conntrace: asks conntraced; doctor asks the machine. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,25 +8,41 @@
 #include "cli/client.h"
 #include "common/log.h"
 
+/* Which options a command has beside --json, --help and --version. */
+enum {
+	TAKES_SOCKET = 1 << 0,
+	TAKES_WHAT_IF = 1 << 1, /* --tracer, --instance */
+};
+
 struct command {
 	const char *name;
 	int (*run)(const struct cli_options *options);
+	unsigned int takes;
 	const char *meaning;
 	const char *help;
 };
 
 static const struct command commands[] = {
-	{"status", cli_status, "processes, ladder, configuration, counters, account",
+	{"doctor", cli_doctor, TAKES_WHAT_IF, "would it run here, how, and what to change",
+	 "Looks at kernel, privileges, files and memory as conntraced and its loader would, says\n"
+	 "which tracer would run, what is lost with it, and the remedy for each problem. Needs no\n"
+	 "conntraced. Some things can only be tried with cap_bpf and cap_perfmon: run it as root;\n"
+	 "otherwise it says what it could not try. It does not read the configuration: say by\n"
+	 "--tracer and --instance what that says.\n"
+	 "\n"
+	 "Exit status: 0 all well, as far as could be tried; 1 degraded; 2 can't run (or wrong\n"
+	 "usage, told on standard error alone).\n"},
+	{"status", cli_status, TAKES_SOCKET, "processes, ladder, configuration, counters, account",
 	 "Shows each process with what it may do, how tracing came up, the configuration\n"
 	 "in force, the counters, and whether every connection is accounted for.\n"
 	 "\n"
 	 "Exit status: 0 tracing is up, 1 it isn't, 3 no conntraced answers.\n"},
-	{"list", cli_list, "the connections that are live now",
+	{"list", cli_list, TAKES_SOCKET, "the connections that are live now",
 	 "Makes a snapshot of the live connections and prints one line for each.\n"
 	 "With --json one JSON object per line, the fields as in the records.\n"
 	 "\n"
 	 "Exit status: 0 printed, 1 the list can't be had now, 3 no conntraced answers.\n"},
-	{"tail", cli_tail, "the records as they come, until interrupted",
+	{"tail", cli_tail, TAKES_SOCKET, "the records as they come, until interrupted",
 	 "Prints each record when it passes, until interrupted. Records that are not read\n"
 	 "in time are left out and counted (ledger: clients_dropped).\n"
 	 "\n"
@@ -38,34 +54,65 @@ static const struct command commands[] = {
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, 'j'},
 	{"socket", required_argument, NULL, 's'},
+	{"tracer", required_argument, NULL, 't'},
+	{"instance", required_argument, NULL, 'i'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
 };
 
-static const char option_help[] =
-	"Options:\n"
-	"  --json         JSON instead of text for people\n"
-	"  --socket PATH  conntraced's control socket (default: $" CLIENT_SOCKET_ENV ",\n"
-	"                 else " CLIENT_SOCKET_DEFAULT ",\n"
-	"                 else $XDG_RUNTIME_DIR/" CLIENT_SOCKET_USER ")\n"
-	"  --help         this text, or that of a command\n"
-	"  --version      print the version\n";
+/* The options in the order of their help. */
+static const struct {
+	unsigned int takes; /* 0 = every command has it */
+	const char *usage;
+	const char *help;
+} option_help[] = {
+	{0, "[--json]", "  --json           JSON instead of text for people\n"},
+	{TAKES_SOCKET, "[--socket PATH]",
+	 "  --socket PATH    conntraced's control socket (default: $" CLIENT_SOCKET_ENV ",\n"
+	 "                   else " CLIENT_SOCKET_DEFAULT ",\n"
+	 "                   else $XDG_RUNTIME_DIR/" CLIENT_SOCKET_USER ")\n"},
+	{TAKES_WHAT_IF, "[--tracer NAME]",
+	 "  --tracer NAME    doctor: what if the configuration says so: auto (default), fentry,\n"
+	 "                   kprobe, tracepoint\n"},
+	{TAKES_WHAT_IF, "[--instance NAME]",
+	 "  --instance NAME  doctor: likewise: auto (default), host, container, kubernetes, "
+	 "ecs-ec2,\n"
+	 "                   ecs-fargate, eks-fargate\n"},
+	{0, NULL, "  --help           this text, or that of a command\n"},
+	{0, NULL, "  --version        print the version\n"},
+};
+
+#define OPTIONS (sizeof(option_help) / sizeof(option_help[0]))
+
+static void print_options(unsigned int takes)
+{
+	printf("Options:\n");
+	for (size_t i = 0; i < OPTIONS; i++)
+		if ((option_help[i].takes & ~takes) == 0)
+			printf("%s", option_help[i].help);
+}
 
 static int help_all(void)
 {
-	printf("Usage: conntrace COMMAND [--json] [--socket PATH]\n\nCommands:\n");
+	printf("Usage: conntrace COMMAND [OPTION...]\n\nCommands:\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].meaning);
-	printf("\n%s\nExit status: 0 all well, 1 no, 2 wrong usage, 3 no conntraced answers.\n",
-	       option_help);
+	printf("\n");
+	print_options(~0u);
+	printf("\nExit status: 0 all well, 1 no, 2 wrong usage (doctor: or it can't run), 3 no\n"
+	       "conntraced answers.\n");
 	return CLI_OK;
 }
 
 static int help_command(const struct command *command)
 {
-	printf("Usage: conntrace %s [--json] [--socket PATH]\n\n%s\n%s", command->name,
-	       command->help, option_help);
+	printf("Usage: conntrace %s", command->name);
+	for (size_t i = 0; i < OPTIONS; i++)
+		if (option_help[i].usage && (option_help[i].takes & ~command->takes) == 0)
+			printf(" %s", option_help[i].usage);
+	printf("\n\n%s\n", command->help);
+	print_options(command->takes);
 	return CLI_OK;
 }
 
@@ -86,31 +133,101 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-int main(int argc, char **argv)
+/* The place of a word in a list that ends with NULL, -1 if it is not there. */
+static int find_word(const char *const *words, const char *word)
 {
-	struct cli_options options = {.json = false};
-	const struct command *command;
-	bool help = false;
-	int c;
+	for (int i = 0; words[i]; i++)
+		if (strcmp(words[i], word) == 0)
+			return i;
+	return -1;
+}
+
+/* The command line, taken apart. */
+struct request {
+	struct cli_options options;
+	unsigned int given; /* TAKES_ of the options there are */
+	bool help, version;
+	const struct command *command; /* NULL = none given */
+};
+
+/* Returns 0, or an exit code after telling what is wrong. */
+static int take_option(struct request *request, int c)
+{
+	int at;
+
+	switch (c) {
+	case 'j':
+		request->options.json = true;
+		break;
+	case 'h':
+		request->help = true;
+		break;
+	case 'V':
+		request->version = true;
+		break;
+	case 's':
+		request->given |= TAKES_SOCKET;
+		request->options.socket = optarg;
+		break;
+	case 't':
+		request->given |= TAKES_WHAT_IF;
+		at = find_word(config_tracers, optarg);
+		if (at < 0)
+			return usage("unknown tracer: ", optarg);
+		request->options.tracer = (enum config_tracer)at;
+		break;
+	case 'i':
+		request->given |= TAKES_WHAT_IF;
+		at = find_word(config_instances, optarg);
+		if (at < 0)
+			return usage("unknown instance: ", optarg);
+		request->options.instance = (enum config_instance)at;
+		break;
+	default:
+		return CLI_USAGE;
+	}
+	return 0;
+}
+
+/* Returns 0, or an exit code after telling what is wrong. */
+static int take_arguments(struct request *request, int argc, char **argv)
+{
+	int c, code = 0;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
-		if (c == 'V')
-			return printf("conntrace " VERSION "\n") < 0 ? CLI_FAILED : CLI_OK;
-		if (c == 's')
-			options.socket = optarg;
-		else if (c == 'j' || c == 'h')
-			*(c == 'j' ? &options.json : &help) = true;
-		else
+	while (!code && !request->version &&
+	       (c = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		if (c == ':' || c == '?')
 			return usage(c == ':' ? "option needs a value: " : "unknown option: ",
 				     argv[optind - 1]);
+		code = take_option(request, c);
 	}
-	if (optind == argc)
-		return help ? help_all() : usage("no command given", "");
-	command = find_command(argv[optind]);
-	if (!command)
+	if (code || request->version || optind == argc)
+		return code;
+	request->command = find_command(argv[optind]);
+	if (!request->command)
 		return usage("unknown command: ", argv[optind]);
 	if (optind + 1 < argc)
 		return usage("unexpected argument: ", argv[optind + 1]);
-	return help ? help_command(command) : command->run(&options);
+	if (request->given & ~request->command->takes)
+		return usage(request->given & ~request->command->takes & TAKES_SOCKET
+				     ? "--socket is not for the command "
+				     : "--tracer and --instance are not for the command ",
+			     request->command->name);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct request request = {.help = false};
+	int code = take_arguments(&request, argc, argv);
+
+	if (code)
+		return code;
+	if (request.version)
+		return printf("conntrace " VERSION "\n") < 0 ? CLI_FAILED : CLI_OK;
+	if (!request.command)
+		return request.help ? help_all() : usage("no command given", "");
+	return request.help ? help_command(request.command)
+			    : request.command->run(&request.options);
 }

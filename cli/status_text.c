@@ -134,8 +134,8 @@ static void print_tracer(const struct msg_tracer *tracer)
 static void print_trouble(const struct msg_trouble *trouble)
 {
 	for (uint32_t i = 0; i < trouble->outcome_count; i++)
-		printf("%s %s %s: %llu", i ? "," : "  attempts:",
-		       status_tracer(trouble->outcomes[i].tracer),
+		printf("%s %s %s: %llu",
+		       i ? "," : "  attempts:", status_tracer(trouble->outcomes[i].tracer),
 		       status_outcome(trouble->outcomes[i].outcome),
 		       (unsigned long long)trouble->outcomes[i].count);
 	printf("%s", trouble->outcome_count ? "\n" : "");
@@ -178,7 +178,7 @@ static void print_numbers(const char *title, const char *const *names, const uin
 {
 	printf("\n%s\n", title);
 	for (uint32_t i = 0; i < count; i++)
-		printf("  %-18s %14llu%s", names[i], (unsigned long long)numbers[i],
+		printf("  %-19s %14llu%s", names[i], (unsigned long long)numbers[i],
 		       i % 3 == 2 || i + 1 == count ? "\n" : "");
 }
 

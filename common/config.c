@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <string.h>
 
+#define LIVE_ENTRY_BYTES 256u
+#define CONN_ENTRY_BYTES 128u
+
 const char *const config_formats[FORMAT_COUNT + 1] = {
 	[FORMAT_AUTO] = "auto",
 	[FORMAT_JSON] = "json",
@@ -28,6 +31,17 @@ const char *const config_instances[INSTANCE_COUNT + 1] = {
 	[INSTANCE_ECS_FARGATE] = "ecs-fargate",
 	[INSTANCE_EKS_FARGATE] = "eks-fargate",
 };
+
+void config_apply_budget(uint64_t budget_bytes, struct config *config)
+{
+	uint32_t ring = CONFIG_RING_BYTES_MIN;
+
+	while (ring < CONFIG_RING_BYTES_MAX && (uint64_t)ring * 2 <= budget_bytes / 4)
+		ring *= 2;
+	config->ring_bytes = ring;
+	config->conn_max = (uint32_t)(budget_bytes / 4 / CONN_ENTRY_BYTES);
+	config->live_max = (uint32_t)(budget_bytes / 2 / LIVE_ENTRY_BYTES);
+}
 
 void config_prefix_mask(uint32_t bits, uint32_t mask[4])
 {

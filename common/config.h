@@ -17,6 +17,9 @@
 #define CONFIG_TEXT_MAX  (64u << 10)
 #define CONFIG_TEXTS_MAX (1u << 20)
 
+/* Of memory_budget; verifier/schema.c has the same as text. */
+#define CONFIG_BUDGET_DEFAULT (16u << 20)
+
 /* Ranges, inclusive. */
 #define CONFIG_SNAPSHOT_MS_MIN 100u
 #define CONFIG_SNAPSHOT_MS_MAX 3600000u
@@ -83,6 +86,13 @@ struct config {
  * filter consistent in itself. Returns NULL if all holds, else what doesn't (a constant).
  */
 const char *config_inconsistent(const struct config *config);
+
+/*
+ * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and
+ * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 128 bytes, live_max half in
+ * entries of 256 bytes.
+ */
+void config_apply_budget(uint64_t budget_bytes, struct config *config);
 
 /* The mask of the first bits of a 128-bit address, in network byte order. bits ≤ 128. */
 void config_prefix_mask(uint32_t bits, uint32_t mask[4]);

@@ -57,15 +57,24 @@ static int add_rooms(int ruleset_fd, const struct landlock_room *rooms, size_t c
 	return 0;
 }
 
-int landlock_apply(const struct landlock_room *rooms, size_t count, bool no_tcp)
+int landlock_abi(void)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	struct ruleset set;
-	int fd, err;
 
 	if (abi < 0)
 		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
-	set = ruleset_for((int)abi, no_tcp);
+	return (int)abi;
+}
+
+int landlock_apply(const struct landlock_room *rooms, size_t count, bool no_tcp)
+{
+	int abi = landlock_abi();
+	struct ruleset set;
+	int fd, err;
+
+	if (abi <= 0)
+		return abi;
+	set = ruleset_for(abi, no_tcp);
 	fd = (int)syscall(SYS_landlock_create_ruleset, &set,
 			  abi >= 4 ? sizeof(set) : sizeof(set.fs), 0);
 	if (fd < 0)
@@ -76,5 +85,5 @@ int landlock_apply(const struct landlock_room *rooms, size_t count, bool no_tcp)
 	if (!err && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		err = -errno;
 	close(fd);
-	return err ? err : (int)abi;
+	return err ? err : abi;
 }

@@ -13,6 +13,9 @@ struct landlock_room {
 	bool names; /* not even that: only what directories hold */
 };
 
+/* The kernel's ABI (≥ 1), 0 if it has no Landlock, or a negative errno. */
+int landlock_abi(void);
+
 /*
  * Set no_new_privs and deny every file access outside the rooms; with abi ≥ 4 also TCP bind and
  * connect if no_tcp. Returns the ABI that is in force (≥ 1), 0 if the kernel has no Landlock, or a

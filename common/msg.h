@@ -121,21 +121,21 @@ struct msg_outcome {
 };
 
 enum probe_state {
-	PROBE_OFF,      /* not needed here: note says why */
-	PROBE_MISSING,  /* optional, and the kernel lacks its hook: note says what is missing then */
-	PROBE_PLANNED,  /* to be loaded and attached */
+	PROBE_OFF,     /* not needed here: note says why */
+	PROBE_MISSING, /* optional, and the kernel lacks its hook: note says what is missing then */
+	PROBE_PLANNED, /* to be loaded and attached */
 	PROBE_ATTACHED,
-	PROBE_FAILED,   /* could not be attached: err; note says what is missing */
+	PROBE_FAILED, /* could not be attached: err; note says what is missing */
 	PROBE_STATE_COUNT,
 };
 
 struct msg_probe {
 	char program[24];
-	char hook[32]; /* function, tracepoint or iterator */
-	char how[32];  /* "tp_btf", "fentry", "kprobe.multi" ... */
-	uint32_t required; /* 0 or 1 */
-	uint32_t state;    /* enum probe_state */
-	uint32_t err;      /* errno */
+	char hook[32];           /* function, tracepoint or iterator */
+	char how[32];            /* "tp_btf", "fentry", "kprobe.multi" ... */
+	uint32_t required;       /* 0 or 1 */
+	uint32_t state;          /* enum probe_state */
+	uint32_t err;            /* errno */
 	uint32_t verified_insns; /* instructions the verifier went through; 0 = not known */
 	uint64_t missed;         /* runs that the kernel skipped */
 	char note[128];
@@ -145,8 +145,8 @@ struct msg_probe {
 
 struct msg_tracer {
 	char tracer[16];
-	uint32_t instance; /* enum config_instance, not auto */
-	char evidence[64]; /* for the instance */
+	uint32_t instance;     /* enum config_instance, not auto */
+	char evidence[64];     /* for the instance */
 	uint32_t tenants_only; /* 1: only processes of the loader's pid namespace */
 	char btf[16];          /* where it comes from: named, kernel, archive */
 	uint32_t probe_count;

@@ -3,12 +3,16 @@
 #ifndef COMMON_PRIVS_H
 #define COMMON_PRIVS_H
 
+#include <linux/capability.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* A set of capabilities: bit n is capability number n. */
 #define PRIVS_CAP(n) (UINT64_C(1) << (n))
+
+/* What the loader needs, and nobody else. */
+#define PRIVS_LOADER (PRIVS_CAP(CAP_BPF) | PRIVS_CAP(CAP_PERFMON))
 
 struct privs {
 	uid_t uid[3]; /* real, effective, saved */

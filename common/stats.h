@@ -13,7 +13,9 @@
 	X(walks_failed, "snapshot walks that failed") \
 	X(walk_last_us, "duration of the last walk, microseconds") \
 	X(walk_longest_us, "duration of the longest walk, microseconds") \
-	X(program_missed, "program runs the kernel skipped (recursion)")
+	X(program_missed, "program runs the kernel skipped (recursion)") \
+	X(checks, "walks over all files, for connections whose begin no program saw") \
+	X(check_last_us, "duration of the last of them, microseconds")
 /* clang-format on */
 
 /* clang-format off */

@@ -54,17 +54,22 @@ static bool right_direction(const struct event *e)
 
 static bool right_owner(const struct event *e)
 {
-	return e->owner <= OWNER_ACCEPT;
+	return e->owner <= OWNER_SEEDED;
 }
 
 static bool right_flags(const struct event *e)
 {
-	return (e->flags & ~EVENT_F_PARTIAL) == 0;
+	return (e->flags & ~(EVENT_F_PARTIAL | EVENT_F_SEEDED)) == 0;
 }
 
 static bool right_state(const struct event *e)
 {
 	return names_state(e->state) != NULL;
+}
+
+static bool right_closer(const struct event *e)
+{
+	return e->closer <= CLOSER_REMOTE && e->ecn <= 1 && e->pad == 0;
 }
 
 static bool right_error(const struct event *e)
@@ -84,6 +89,7 @@ static const struct check {
 	{right_address, DECODE_ADDRESS, false},   {right_direction, DECODE_DIRECTION, false},
 	{right_owner, DECODE_OWNER, false},       {right_flags, DECODE_FLAGS, false},
 	{right_state, DECODE_STATE, false},       {right_error, DECODE_ERROR, false},
+	{right_closer, DECODE_CLOSER, false},
 };
 
 enum decode_result decode_event(const uint8_t *bytes, size_t len, struct event *event)
@@ -114,6 +120,7 @@ const char *decode_result_text(enum decode_result result)
 		[DECODE_STATE] = "unknown state",
 		[DECODE_ERROR] = "error out of range",
 		[DECODE_CPU] = "sequence out of range",
+		[DECODE_CLOSER] = "unknown closer",
 	};
 
 	return result < DECODE_RESULT_COUNT ? texts[result] : "unknown reason";

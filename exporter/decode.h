@@ -23,6 +23,7 @@ enum decode_result {
 	DECODE_STATE,     /* no TCP state */
 	DECODE_ERROR,     /* not an errno */
 	DECODE_CPU,       /* no sequence */
+	DECODE_CLOSER,    /* no enum event_closer, or not a flag beside it */
 	DECODE_RESULT_COUNT,
 };
 

@@ -2,8 +2,10 @@
 #include "exporter/json.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "exporter/ending.h"
 #include "exporter/jsonbuf.h"
 #include "exporter/names.h"
 
@@ -106,6 +108,60 @@ PUT(duration)
 	jsonbuf_u64(json, event->opened_ns && end > event->opened_ns ? end - event->opened_ns : 0);
 }
 
+/* Since boot, as the kernel counts it: no offset. */
+PUT(pid_start)
+{
+	UNUSED;
+	if (event->owner == OWNER_UNKNOWN || !event->process_ns)
+		jsonbuf_null(json);
+	else
+		jsonbuf_u64(json, event->process_ns);
+}
+
+PUT(seeded)
+{
+	UNUSED;
+	jsonbuf_bool(json, event->flags & EVENT_F_SEEDED);
+}
+
+PUT(ecn)
+{
+	UNUSED;
+	jsonbuf_bool(json, event->ecn);
+}
+
+PUT(end)
+{
+	const char *word = ending_word(event);
+
+	UNUSED;
+	if (word)
+		jsonbuf_string(json, word, SIZE_MAX);
+	else
+		jsonbuf_null(json);
+}
+
+PUT(connect)
+{
+	bool known = event->direction == DIRECTION_OUTGOING && event->opened_ns &&
+		     event->established_ns > event->opened_ns;
+
+	UNUSED;
+	if (known)
+		jsonbuf_u64(json, event->established_ns - event->opened_ns);
+	else
+		jsonbuf_null(json);
+}
+
+PUT(pair)
+{
+	char text[17];
+
+	UNUSED;
+	snprintf(text, sizeof(text), "%016llx", (unsigned long long)ending_pair(event));
+	jsonbuf_string(json, text, sizeof(text));
+}
+
 /* --- of the cgroup: null where nothing is known, or where its path doesn't say --- */
 
 static const struct cgroup_name *cgroup_of(const struct json_context *context)
@@ -199,6 +255,16 @@ static const struct field fields[] = {
 	{"error", put_error, 0, NULL},
 	{"duration_ns", put_duration, 0, NULL},
 	{"recorded_ns", put_time, AT(recorded_ns), NULL},
+	{"pid_start_ns", put_pid_start, 0, NULL},
+	NUMBER(uint32_t, lost),
+	NUMBER(uint32_t, reordered),
+	{"ecn", put_ecn, 0, NULL},
+	NUMBER(uint32_t, ecn_marked),
+	{"end", put_end, 0, NULL},
+	WORD("closer", closer, ending_closer),
+	{"connect_ns", put_connect, 0, NULL},
+	{"pair", put_pair, 0, NULL},
+	{"seeded", put_seeded, 0, NULL},
 	{"cgroup", put_cgroup, 0, NULL},
 	{"unit", put_cgroup_part, offsetof(struct cgroup_name, unit), NULL},
 	{"container", put_cgroup_part, offsetof(struct cgroup_name, container), NULL},

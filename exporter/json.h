@@ -10,7 +10,7 @@
 #include "exporter/cgroup_name.h"
 
 /* Longest line: every number at its widest, every byte of comm and of the cgroup's path escaped. */
-#define JSON_LINE_MAX 5120u
+#define JSON_LINE_MAX 5376u
 
 /* What is said in a line and is not in the record. */
 struct json_context {

@@ -12,6 +12,7 @@
 #include "common/child.h"
 #include "common/log.h"
 #include "exporter/clock.h"
+#include "exporter/counters.h"
 #include "exporter/ledger.h"
 #include "exporter/pump.h"
 #include "exporter/sandbox.h"
@@ -175,13 +176,17 @@ static int open_output(struct exporter *exporter, int fd, const char *kind)
 	return 0;
 }
 
-static int open_maps(struct exporter *exporter, int ring_fd, int ledger_fd)
+static int open_maps(struct exporter *exporter, int ring_fd, int counters_fd, int ledger_fd)
 {
 	struct pump *pump = &exporter->pump;
 	int err = ring_open(&pump->ring, ring_fd, exporter->config.ring_bytes);
 
 	if (err)
 		return fail(exporter, err, "ring: its fd is not a ring of the configured size");
+	err = counters_open(&pump->counters, counters_fd);
+	close(counters_fd);
+	if (err)
+		return fail(exporter, err, "counters: their fd can't be mapped as them");
 	err = ledger_open(&pump->ledger, ledger_fd);
 	close(ledger_fd);
 	if (err)
@@ -204,6 +209,9 @@ static int watch(struct exporter *exporter)
 	exporter->watch_fd = clock_watch();
 	err = exporter->watch_fd < 0 ? exporter->watch_fd : 0;
 	exporter->pump.offset_ns = clock_offset_ns();
+	if (!exporter->pump.ledger->began_ns)
+		ledger_set(&exporter->pump.ledger->began_ns,
+			   loop_now_ns() + (uint64_t)exporter->pump.offset_ns);
 	if (!err)
 		err = loop_add(loop, exporter->watch_fd, EPOLLIN, on_clock, exporter);
 	if (!err)
@@ -218,24 +226,26 @@ static int watch(struct exporter *exporter)
 	return exporter->tick_fd < 0 ? exporter->tick_fd : 0;
 }
 
-/* Each fd once, nothing else; only the cgroups may be missing. Returns 0, or -EPROTO with nothing
-   taken. */
+/*
+ * Each of these fds once, and nothing else; only the cgroups may be missing. Returns 0, or -EPROTO
+ * with nothing taken.
+ */
 static int sort_fds(const struct msg_manifest *manifest, uint32_t fd_count,
 		    uint32_t at[FD_KIND_COUNT])
 {
-	static const uint32_t required[] = {FD_RING, FD_LEDGER, FD_OUTPUT};
-	const uint32_t count = sizeof(required) / sizeof(required[0]);
+	static const enum fd_kind needed[] = {FD_RING, FD_COUNTERS, FD_LEDGER, FD_OUTPUT};
+	const uint32_t needed_count = sizeof(needed) / sizeof(needed[0]);
 
 	memset(at, 0xff, sizeof(*at) * FD_KIND_COUNT);
 	if (manifest->fd_count != fd_count)
 		return -EPROTO;
 	for (uint32_t i = 0; i < fd_count; i++)
 		at[manifest->fds[i].kind] = i;
-	for (uint32_t i = 0; i < count; i++)
-		if (at[required[i]] >= fd_count)
+	for (uint32_t i = 0; i < needed_count; i++)
+		if (at[needed[i]] >= fd_count)
 			return -EPROTO;
 	/* One of another kind, or one twice, would be one more. */
-	return fd_count == count + (at[FD_CGROUP] < fd_count) ? 0 : -EPROTO;
+	return fd_count == needed_count + (at[FD_CGROUP] < fd_count) ? 0 : -EPROTO;
 }
 
 static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
@@ -249,7 +259,8 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	if (err)
 		return err;
 	exporter->ring_fd = dispatch_take_fd(fds, at[FD_RING]);
-	err = open_maps(exporter, exporter->ring_fd, dispatch_take_fd(fds, at[FD_LEDGER]));
+	err = open_maps(exporter, exporter->ring_fd, dispatch_take_fd(fds, at[FD_COUNTERS]),
+			dispatch_take_fd(fds, at[FD_LEDGER]));
 	if (!err)
 		err = open_output(exporter, dispatch_take_fd(fds, at[FD_OUTPUT]),
 				  manifest->fds[at[FD_OUTPUT]].name);
@@ -293,20 +304,37 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_EXPORTER_cgroup_scans] = pump->cgroups.scans;
 }
 
-/* What is in the ring now; what the sink doesn't take stays there for the next exporter. */
-static void on_stop(void *ctx)
+/* Returns whether all was written. */
+static bool drain(struct exporter *exporter, uint64_t deadline_ms)
 {
-	struct exporter *exporter = ctx;
-	uint64_t deadline_ms = loop_now_ms() + DRAIN_MS;
 	enum pump_end end = PUMP_MORE;
 
-	if (exporter->child.phase != PHASE_RUNNING)
-		return;
 	while (end == PUMP_MORE && loop_now_ms() < deadline_ms) {
 		end = pump_turn(&exporter->pump, DRAIN_WAIT_MS);
 		if (end == PUMP_STUCK && exporter->pump.failing_error == -EAGAIN)
 			end = PUMP_MORE;
 	}
+	return end == PUMP_DRY;
+}
+
+/*
+ * What is in the ring now, and then what is missing. What the sink doesn't take stays in the ring
+ * and untold for the next exporter.
+ */
+static void on_stop(void *ctx)
+{
+	struct exporter *exporter = ctx;
+	uint64_t deadline_ms = loop_now_ms() + DRAIN_MS;
+
+	if (exporter->child.phase != PHASE_RUNNING)
+		return;
+	(void)drain(exporter, deadline_ms);
+	pump_tell_all(&exporter->pump);
+	if (!drain(exporter, deadline_ms))
+		log_warning("output %s: not all is written: %llu bytes of records are left in the "
+			    "ring, for the next exporter; lost if conntraced ends",
+			    exporter->pump.sink.name,
+			    (unsigned long long)ring_used(&exporter->pump.ring));
 }
 
 static const struct dispatch_table table = {

@@ -25,11 +25,8 @@ static const char *const directions[] = {
 };
 
 static const char *const owners[] = {
-	[OWNER_UNKNOWN] = "unknown",
-	[OWNER_CONNECT] = "connect",
-	[OWNER_LISTEN] = "listen",
-	[OWNER_CLOSE] = "close",
-	[OWNER_ACCEPT] = "accept",
+	[OWNER_UNKNOWN] = "unknown", [OWNER_CONNECT] = "connect", [OWNER_LISTEN] = "listen",
+	[OWNER_CLOSE] = "close",     [OWNER_ACCEPT] = "accept",   [OWNER_SEEDED] = "seeded",
 };
 
 /* include/net/tcp_states.h: TCP_ESTABLISHED is 1; 13 came with Linux 6.8. */

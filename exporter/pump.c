@@ -5,13 +5,16 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "exporter/counters.h"
 #include "exporter/decode.h"
 #include "exporter/json.h"
 #include "exporter/ledger.h"
+#include "exporter/marker.h"
 #include "exporter/table.h"
 
 _Static_assert(JSON_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
 _Static_assert(TABLE_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
+_Static_assert(MARKER_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
 
 static int format_table(struct pump *pump, const struct event *event, char *out, size_t cap)
 {
@@ -34,9 +37,36 @@ void pump_begin(struct pump *pump, bool table)
 	size_t cap;
 
 	pump->format = table ? format_table : format_json;
+	pump->format_marker = table ? marker_table : marker_json;
 	out = table ? sink_room(&pump->sink, &cap) : NULL;
 	if (out)
 		sink_put(&pump->sink, (size_t)table_header(out), 0);
+}
+
+/* What is missing and was not told goes into the batch. */
+static void tell_losses(struct pump *pump, bool all)
+{
+	struct loss_marker due[LOSS_KINDS];
+	struct loss_look look;
+	uint32_t count;
+
+	look.before_ns = loop_now_ns();
+	counters_sum(pump->counters, &look.sum);
+	look.after_ns = loop_now_ns();
+	count = loss_due(&pump->loss, pump->ledger, &look, all, due);
+	for (uint32_t i = 0; i < count; i++) {
+		size_t cap;
+		char *out = sink_room(&pump->sink, &cap);
+
+		/* A full batch: they are still due when there is a new one. */
+		if (!out)
+			return;
+		sink_put(&pump->sink,
+			 (size_t)pump->format_marker(&due[i], pump->offset_ns,
+						     pump->ledger->began_ns, out),
+			 SINK_MARKER + due[i].kind);
+		loss_begin(&pump->loss, &due[i]);
+	}
 }
 
 /* The batch ended, one way or the other: put it into the ledger, then take it out of the ring. */
@@ -50,9 +80,14 @@ static void settle(struct pump *pump)
 	ledger_add(&ledger->delivered_update, tally.delivered[EVENT_UPDATE]);
 	ledger_add(&ledger->delivered_close, tally.delivered[EVENT_CLOSE]);
 	ledger_add(&ledger->delivered_bytes, tally.bytes);
-	ledger_add(&ledger->dropped_sink, tally.dropped);
+	ledger_add(&ledger->dropped_sink_open, tally.dropped[EVENT_OPEN]);
+	ledger_add(&ledger->dropped_sink_update, tally.dropped[EVENT_UPDATE]);
+	ledger_add(&ledger->dropped_sink_close, tally.dropped[EVENT_CLOSE]);
 	ledger_add(&ledger->dropped_malformed, pump->malformed);
-	pump->failing_dropped += tally.dropped;
+	pump->failing_dropped += tally.dropped[EVENT_OPEN] + tally.dropped[EVENT_UPDATE] +
+				 tally.dropped[EVENT_CLOSE];
+	for (enum loss_kind kind = 0; kind < LOSS_KINDS; kind++)
+		loss_end(&pump->loss, ledger, kind, tally.delivered[SINK_MARKER + kind] > 0);
 	pump->malformed = 0;
 	ring_release(&pump->ring);
 }
@@ -190,10 +225,20 @@ static enum pump_end take_records(struct pump *pump, int wait_ms)
 	return PUMP_MORE;
 }
 
+void pump_tell_all(struct pump *pump)
+{
+	tell_losses(pump, true);
+}
+
 enum pump_end pump_turn(struct pump *pump, int wait_ms)
 {
-	enum pump_end end = take_records(pump, wait_ms), flushed = PUMP_DRY;
+	enum pump_end end, flushed = PUMP_DRY;
 
+	if (loop_now_ms() - pump->looked_ms >= PUMP_LOOK_MS) {
+		pump->looked_ms = loop_now_ms();
+		tell_losses(pump, false);
+	}
+	end = take_records(pump, wait_ms);
 	clients_flush(&pump->clients);
 	if (end == PUMP_DRY || end == PUMP_MORE)
 		flushed = flush(pump, wait_ms);

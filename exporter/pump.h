@@ -2,6 +2,7 @@
 /*
  * The way of a record: ring, decoder, live table, clients, sink, ledger. A record leaves the ring
  * only when the sink has it or it was given up and counted, so a reader that is killed loses none.
+ * Between the records go markers that tell what is missing.
  */
 #ifndef EXPORTER_PUMP_H
 #define EXPORTER_PUMP_H
@@ -13,11 +14,15 @@
 #include "exporter/cgroups.h"
 #include "exporter/clients.h"
 #include "exporter/live.h"
+#include "exporter/loss.h"
 #include "exporter/ring.h"
 #include "exporter/sink.h"
 
 /* Records handled before control has its turn. */
 #define PUMP_TURN_RECORDS 1024u
+
+/* The least time between two looks at what was lost. */
+#define PUMP_LOOK_MS 50u
 
 /* How long a sink may refuse a batch before its records are dropped. */
 #define PUMP_PATIENCE_MS 10000u
@@ -28,9 +33,14 @@ struct pump {
 	struct live live;
 	struct clients clients;
 	struct cgroups cgroups;
+	const struct counters *counters; /* slots */
 	struct ledger *ledger;
 	int (*format)(struct pump *pump, const struct event *event, char *out, size_t cap);
-	int64_t offset_ns;         /* clock_offset_ns() */
+	int (*format_marker)(const struct loss_marker *marker, int64_t offset_ns, uint64_t began_ns,
+			     char *out);
+	int64_t offset_ns; /* clock_offset_ns() */
+	struct loss loss;
+	uint64_t looked_ms;        /* at what was lost */
 	uint64_t records;          /* read from the ring */
 	uint64_t walk_live;        /* connections met by the last walk */
 	uint64_t walk_updates;     /* update records since then */
@@ -54,7 +64,13 @@ enum pump_end {
    ledger are open. */
 void pump_begin(struct pump *pump, bool table);
 
-/* Handle up to PUMP_TURN_RECORDS records, waiting at most wait_ms for a slow sink at a time. */
+/*
+ * Handle up to PUMP_TURN_RECORDS records, waiting at most wait_ms for a slow sink at a time. Before
+ * them goes what is newly missing.
+ */
 enum pump_end pump_turn(struct pump *pump, int wait_ms);
+
+/* Have the next turn tell whatever is missing, however short ago the last marker was. */
+void pump_tell_all(struct pump *pump);
 
 #endif

@@ -147,10 +147,11 @@ void sink_settle(struct sink *sink, struct sink_tally *tally)
 	for (uint32_t i = 0; i < sink->mark_count; i++) {
 		const struct sink_mark *mark = &sink->marks[i];
 
-		if (mark->end <= sink->written)
+		/* A line that lacks only its end is there: the next batch ends it. */
+		if (mark->end <= sink->written + 1)
 			tally->delivered[mark->type]++;
-		else if (mark->type)
-			tally->dropped++;
+		else
+			tally->dropped[mark->type]++;
 	}
 	if (sink->written)
 		sink->torn = sink->batch[sink->written - 1] != '\n';

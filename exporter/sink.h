@@ -18,9 +18,13 @@
 #define SINK_BATCH_RECORDS 512u
 
 /* Room that sink_room() gives at least. */
-#define SINK_LINE_MAX 5120u
+#define SINK_LINE_MAX 5376u
 
-/* Where a line ends in the batch, and what it was: an enum event_type, 0 for a header. */
+/* What a line is: an enum event_type, SINK_MARKER + an enum loss_kind, 0 for a header. */
+#define SINK_MARKER (EVENT_WALK + 1u)
+#define SINK_TYPES  (SINK_MARKER + LEDGER_LOSSES)
+
+/* Where a line ends in the batch, its newline included. */
 struct sink_mark {
 	uint32_t end;
 	uint32_t type;
@@ -39,10 +43,10 @@ struct sink {
 	char batch[SINK_BATCH_BYTES];
 };
 
-/* What became of a batch. */
+/* What became of a batch: lines by type. */
 struct sink_tally {
-	uint64_t delivered[EVENT_WALK + 1]; /* by type */
-	uint64_t dropped;
+	uint64_t delivered[SINK_TYPES];
+	uint64_t dropped[SINK_TYPES];
 	uint64_t bytes;
 };
 
@@ -61,7 +65,7 @@ void sink_close(struct sink *sink);
 /* Where the next line may be put, at least SINK_LINE_MAX bytes; NULL if the batch is full. */
 char *sink_room(struct sink *sink, size_t *cap);
 
-/* A line of len bytes was put there, of a record of this type. */
+/* A line of len bytes was put there, of this type. */
 void sink_put(struct sink *sink, size_t len, uint32_t type);
 
 /*

@@ -8,7 +8,7 @@
 #include "exporter/names.h"
 
 #define END_WIDTH   21 /* an IPv4 address and a port */
-#define CELL_MAX    64
+#define CELL_MAX    TABLE_CELL_MAX
 #define DASH        "-"
 #define LINE_FORMAT "%-8s %-6s %-16s %21s %2s %-21s %6s %6s %6s %6s %s\n"
 
@@ -58,9 +58,9 @@ void table_duration(uint64_t duration_ns, char *out)
 		snprintf(out, 16, "%ud", days);
 }
 
-static void put_time(uint64_t recorded_ns, int64_t offset_ns, char *out)
+void table_time(uint64_t ns, int64_t offset_ns, char *out)
 {
-	time_t seconds = (time_t)((recorded_ns + (uint64_t)offset_ns) / 1000000000u);
+	time_t seconds = (time_t)((ns + (uint64_t)offset_ns) / 1000000000u);
 	struct tm tm;
 
 	if (!localtime_r(&seconds, &tm) || strftime(out, CELL_MAX, "%H:%M:%S", &tm) == 0)
@@ -137,7 +137,7 @@ int table_event(const struct event *event, int64_t offset_ns, char *out)
 	char duration[CELL_MAX], sent[16], received[16], rtt[16], state[CELL_MAX];
 	const char *name = names_event(event->type);
 
-	put_time(event->recorded_ns, offset_ns, time);
+	table_time(event->recorded_ns, offset_ns, time);
 	put_process(event, process);
 	put_end(event->family, event->saddr, event->sport, local);
 	put_end(event->family, event->daddr, event->dport, remote);

@@ -10,6 +10,7 @@
 
 #define TABLE_WIDTH    120u
 #define TABLE_LINE_MAX 256u
+#define TABLE_CELL_MAX 64u
 
 /* The line of titles, with its newline. out has TABLE_LINE_MAX bytes. Returns the length. */
 int table_header(char *out);
@@ -20,6 +21,9 @@ int table_header(char *out);
  * json_event(). out has TABLE_LINE_MAX bytes. Returns the length.
  */
 int table_event(const struct event *event, int64_t offset_ns, char *out);
+
+/* Its time of day, for another line of the table; out has TABLE_CELL_MAX bytes. */
+void table_time(uint64_t ns, int64_t offset_ns, char *out);
 
 /* Parts of it, for others who print for people; out has 16 bytes. */
 void table_bytes(uint64_t bytes, char *out);          /* "999", "1.2K", "45M" */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bpf/event.h"
+#include "loader/procfs.h"
 
 #define KPROBE_PMU_PATH "/sys/bus/event_source/devices/kprobe/type"
 
@@ -22,8 +23,12 @@
 #define LOG_STATISTICS 4u
 #define STATISTICS_MAX 512u
 
-/* The programs' log comes here when the verifier refuses one; its end says why. */
-static char verifier_log[65536];
+/*
+ * The programs' log comes here when the verifier refuses one; its end says why. Before Linux 6.4 a
+ * log that does not fit hides the reason: the program is refused for that (ENOSPC). So this is as
+ * much as any kernel takes; only what is written takes memory.
+ */
+static char verifier_log[(16u << 20) - 1];
 
 /* libbpf reports to a callback that has no context: its first warning, the cause of the others. */
 static char first_warning[MSG_TEXT_MAX];
@@ -272,97 +277,110 @@ int attach_load(struct manager *manager, struct tracer *tracer, const struct obj
 
 /* --- attaching: each way gives an fd that keeps the program attached, or a negative errno --- */
 
-static int attach_tracing(const struct manager_options *options, const struct probe *probe,
-			  int prog_fd, const struct tracer *tracer)
-{
-	int fd = bpf_raw_tracepoint_open(NULL, prog_fd);
+/* A program on its way to its hook. */
+struct site {
+	const struct probe *probe;
+	int prog_fd;
+	int map_fd; /* what a walk goes through */
+	enum plan_kprobe kprobe;
+};
 
-	(void)options;
-	(void)probe;
-	(void)tracer;
+static int attach_tracing(const struct site *site)
+{
+	int fd = bpf_raw_tracepoint_open(NULL, site->prog_fd);
+
 	return fd < 0 ? -errno : fd;
 }
 
-static int attach_walk(const struct manager_options *options, const struct probe *probe,
-		       int prog_fd, const struct tracer *tracer)
+static int attach_walk(const struct site *site)
 {
-	union bpf_iter_link_info info = {
-		.map = {.map_fd = (uint32_t)tracer->maps[TRACER_CONNECTIONS]}};
+	union bpf_iter_link_info info = {.map = {.map_fd = (uint32_t)site->map_fd}};
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
-	int fd = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, &opts);
+	int fd = bpf_link_create(site->prog_fd, 0, BPF_TRACE_ITER, &opts);
 
-	(void)options;
-	(void)probe;
 	return fd < 0 ? -errno : fd;
 }
 
-static int attach_kprobe_multi(const struct probe *probe, int prog_fd)
+static int attach_seed(const struct site *site)
 {
-	const char *symbols[] = {probe->hook};
+	int fd = bpf_link_create(site->prog_fd, 0, BPF_TRACE_ITER, NULL);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int attach_kprobe_multi(const struct site *site)
+{
+	const char *symbols[] = {site->probe->hook};
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .kprobe_multi.syms = symbols,
 		    .kprobe_multi.cnt = 1);
-	int fd = bpf_link_create(prog_fd, 0, BPF_TRACE_KPROBE_MULTI, &opts);
+	int fd = bpf_link_create(site->prog_fd, 0, BPF_TRACE_KPROBE_MULTI, &opts);
 
 	return fd < 0 ? -errno : fd;
 }
 
 static int open_kprobe_event(const char *function)
 {
+	int32_t type = procfs_number(KPROBE_PMU_PATH);
 	struct perf_event_attr attr = {
+		.type = (uint32_t)type,
 		.size = sizeof(attr),
 		.config1 = (uint64_t)(uintptr_t)function,
 	};
-	FILE *type = fopen(KPROBE_PMU_PATH, "re");
-	bool known;
 	int fd;
 
-	if (!type)
-		return -errno;
-	known = fscanf(type, "%9u", &attr.type) == 1;
-	fclose(type);
-	if (!known)
+	if (type < 0)
 		return -EOPNOTSUPP;
 	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
-/* The program on a perf event: by a link that keeps the event, or set into it for good. */
-static int attach_kprobe_perf(const struct probe *probe, int prog_fd, bool by_link)
+/* The program on a perf event, which a link keeps open. */
+static int attach_kprobe_link(const struct site *site)
 {
-	int event = open_kprobe_event(probe->hook);
-	int fd = event, err = 0;
+	int event = open_kprobe_event(site->probe->hook);
+	int link, err;
 
 	if (event < 0)
 		return event;
-	if (by_link)
-		fd = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, NULL);
-	else if (ioctl(event, PERF_EVENT_IOC_SET_BPF, prog_fd) < 0)
-		fd = -1;
-	if (fd < 0 || ioctl(event, PERF_EVENT_IOC_ENABLE, 0) < 0)
-		err = -errno;
-	if (fd != event || err)
-		close(event);
-	if (err && by_link && fd >= 0)
-		close(fd);
-	return err ? err : fd;
+	link = bpf_link_create(site->prog_fd, event, BPF_PERF_EVENT, NULL);
+	err = link < 0 || ioctl(event, PERF_EVENT_IOC_ENABLE, 0) < 0 ? -errno : 0;
+	close(event);
+	if (err && link >= 0)
+		close(link);
+	return err ? err : link;
 }
 
-static int attach_kprobe(const struct manager_options *options, const struct probe *probe,
-			 int prog_fd, const struct tracer *tracer)
+/* The same before there were such links: the event is what is kept open. */
+static int attach_kprobe_event(const struct site *site)
 {
-	(void)tracer;
-	if (options->plan.kprobe == KPROBE_MULTI)
-		return attach_kprobe_multi(probe, prog_fd);
-	return attach_kprobe_perf(probe, prog_fd, options->plan.kprobe == KPROBE_LINK);
+	int event = open_kprobe_event(site->probe->hook);
+	int err;
+
+	if (event < 0)
+		return event;
+	if (ioctl(event, PERF_EVENT_IOC_SET_BPF, site->prog_fd) == 0 &&
+	    ioctl(event, PERF_EVENT_IOC_ENABLE, 0) == 0)
+		return event;
+	err = -errno;
+	close(event);
+	return err;
 }
 
-static int (*const attach_by_kind[])(const struct manager_options *options,
-				     const struct probe *probe, int prog_fd,
-				     const struct tracer *tracer) = {
-	[PROBE_TRACEPOINT] = attach_tracing,
-	[PROBE_FENTRY] = attach_tracing,
-	[PROBE_KPROBE] = attach_kprobe,
-	[PROBE_WALK] = attach_walk,
+static int attach_kprobe(const struct site *site)
+{
+	static int (*const ways[])(const struct site *site) = {
+		[KPROBE_MULTI] = attach_kprobe_multi,
+		[KPROBE_LINK] = attach_kprobe_link,
+		[KPROBE_PERF] = attach_kprobe_event,
+	};
+
+	return ways[site->kprobe](site);
+}
+
+static int (*const attach_by_kind[])(const struct site *site) = {
+	[PROBE_TRACEPOINT] = attach_tracing, [PROBE_FENTRY] = attach_tracing,
+	[PROBE_KPROBE] = attach_kprobe,      [PROBE_WALK] = attach_walk,
+	[PROBE_SEED] = attach_seed,
 };
 
 static bool passes(int err)
@@ -370,8 +388,7 @@ static bool passes(int err)
 	return err == -EAGAIN || err == -EBUSY || err == -EINTR || err == -ENOMEM;
 }
 
-static int attach_patiently(const struct manager_options *options, const struct probe *probe,
-			    int prog_fd, const struct tracer *tracer)
+static int attach_patiently(const struct manager_options *options, const struct site *site)
 {
 	struct timespec wait = {.tv_nsec = (long)options->attach_wait_ms * 1000000};
 	int fd = -EAGAIN;
@@ -379,7 +396,7 @@ static int attach_patiently(const struct manager_options *options, const struct 
 	for (uint32_t tried = 0; tried < options->attach_tries && passes(fd); tried++) {
 		if (tried)
 			(void)nanosleep(&wait, NULL);
-		fd = attach_by_kind[probe->kind](options, probe, prog_fd, tracer);
+		fd = attach_by_kind[site->probe->kind](site);
 	}
 	return fd;
 }
@@ -394,11 +411,13 @@ int attach_links(struct manager *manager, struct tracer *tracer, char *why, size
 	for (uint32_t i = 0; i < options->type->probe_count; i++) {
 		const struct probe *probe = &options->type->probes[i];
 		struct probe_status *status = &manager->probes[i];
+		struct site site = {probe, tracer->programs[i], tracer->maps[TRACER_CONNECTIONS],
+				    options->plan.kprobe};
 		int fd;
 
 		if (!plan_has(&options->plan, i))
 			continue;
-		fd = attach_patiently(options, probe, tracer->programs[i], tracer);
+		fd = attach_patiently(options, &site);
 		status->state = fd < 0 ? PROBE_FAILED : PROBE_ATTACHED;
 		status->err = fd < 0 ? -fd : 0;
 		tracer->links[i] = fd < 0 ? -1 : fd;

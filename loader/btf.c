@@ -2,6 +2,7 @@
 #include "loader/btf.h"
 
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -91,13 +92,17 @@ static int take_file(struct btf_choice *choice, int dir_fd, const char *name, ch
 static int take_named(struct btf_choice *choice, const char *named, char *what, size_t cap)
 {
 	choice->source = BTF_NAMED;
+	snprintf(choice->file, sizeof(choice->file), "%s", named);
 	return take_file(choice, AT_FDCWD, named, what, cap);
 }
 
 /* --- the archive --- */
 
-/* The value behind "KEY=" at the beginning of a line, without quotes; "" if there is none. */
-static void os_release_value(const char *text, const char *key, char *value, size_t cap)
+/*
+ * The value behind "KEY=" at the beginning of a line, without quotes; "" if there is none. False if
+ * it is too long for value.
+ */
+static bool os_release_value(const char *text, const char *key, char *value, size_t cap)
 {
 	size_t key_len = strlen(key);
 	const char *line = text;
@@ -108,12 +113,13 @@ static void os_release_value(const char *text, const char *key, char *value, siz
 			const char *from = line + key_len + 1;
 
 			from += *from == '"' || *from == '\'';
-			snprintf(value, cap, "%.*s", (int)strcspn(from, "\"'\n"), from);
-			return;
+			return snprintf(value, cap, "%.*s", (int)strcspn(from, "\"'\n"), from) <
+			       (int)cap;
 		}
 		line = strchr(line, '\n');
 		line += line != NULL;
 	}
+	return true;
 }
 
 static bool is_name_part(const char *part)
@@ -130,8 +136,9 @@ int btf_archive_name(const char *os_release, const char *machine, const char *re
 	char id[48], version[48];
 	int len;
 
-	os_release_value(os_release, "ID", id, sizeof(id));
-	os_release_value(os_release, "VERSION_ID", version, sizeof(version));
+	if (!os_release_value(os_release, "ID", id, sizeof(id)) ||
+	    !os_release_value(os_release, "VERSION_ID", version, sizeof(version)))
+		return -EINVAL;
 	if (!version[0])
 		snprintf(version, sizeof(version), "rolling");
 	if (!is_name_part(id) || !is_name_part(version) || !is_name_part(machine) ||
@@ -162,13 +169,14 @@ static void archive_name(char *name, size_t cap)
 static int take_archived(struct btf_choice *choice, const char *name, int objects_fd, char *what,
 			 size_t cap)
 {
-	int dir = openat(objects_fd, BTF_ARCHIVE_DIR,
-			 O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int dir =
+		openat(objects_fd, BTF_ARCHIVE_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int err = dir < 0 ? -ENOENT : take_file(choice, dir, name, what, cap);
 
 	if (dir >= 0)
 		close(dir);
 	choice->source = BTF_ARCHIVE;
+	snprintf(choice->file, sizeof(choice->file), "%s", name);
 	return err;
 }
 
@@ -183,12 +191,16 @@ static int take_without_kernel(struct btf_choice *choice, int objects_fd, char *
 	if (err != -ENOENT)
 		return err;
 	if (is_garbage(BTF_KERNEL_PATH))
-		snprintf(what, cap, BTF_KERNEL_PATH ": holds no BTF of this byte order");
-	else
 		snprintf(what, cap,
-			 "no BTF: no " BTF_KERNEL_PATH " and no %s in the archive: run a kernel "
-			 "with CONFIG_DEBUG_INFO_BTF=y, with /sys mounted, or name a file by 'btf:'",
-			 name[0] ? name : "file for this kernel");
+			 BTF_KERNEL_PATH
+			 ": holds no BTF of this byte order: run a kernel with "
+			 "CONFIG_DEBUG_INFO_BTF=y, and mount nothing over that file");
+	else
+		snprintf(
+			what, cap,
+			"no BTF: no " BTF_KERNEL_PATH " and no %s in the archive: run a kernel "
+			"with CONFIG_DEBUG_INFO_BTF=y, with /sys mounted, or name a file by 'btf:'",
+			name[0] ? name : "file for this kernel");
 	return err;
 }
 
@@ -197,8 +209,12 @@ int btf_find(struct btf_choice *choice, const char *named, int objects_fd, char 
 	int err;
 
 	*choice = (struct btf_choice){.source = BTF_KERNEL, .fd = -1};
+	/* What it has to say is said in what. */
+	libbpf_set_print(NULL);
 	if (!is_garbage(BTF_KERNEL_PATH))
 		choice->kernel = btf__load_vmlinux_btf();
+	snprintf(choice->file, sizeof(choice->file), "%s",
+		 access(BTF_KERNEL_PATH, R_OK) == 0 ? BTF_KERNEL_PATH : "a vmlinux with BTF");
 	if (named[0])
 		err = take_named(choice, named, what, cap);
 	else
@@ -207,7 +223,8 @@ int btf_find(struct btf_choice *choice, const char *named, int objects_fd, char 
 		btf_drop(choice);
 		return err;
 	}
-	snprintf(what, cap, "%s%s%.160s", source_names[choice->source], named[0] ? ": " : "", named);
+	snprintf(what, cap, "%s%s%.160s", source_names[choice->source], named[0] ? ": " : "",
+		 named);
 	return 0;
 }
 

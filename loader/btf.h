@@ -12,10 +12,14 @@
 #define BTF_KERNEL_PATH "/sys/kernel/btf/vmlinux"
 #define BTF_ARCHIVE_DIR "btf" /* in the directory of the objects */
 
+/* As long as the path that a configuration can name. */
+#define BTF_FILE_MAX 256u
+
 enum btf_source { BTF_NAMED, BTF_KERNEL, BTF_ARCHIVE };
 
 struct btf_choice {
 	enum btf_source source;
+	char file[BTF_FILE_MAX]; /* where it was found: path, or name in the archive */
 	/* The running kernel's own, whatever the source: to attach by. NULL = it has none. */
 	struct btf *kernel;
 	int fd;        /* of a memfd with the BTF of the named file or the archive; -1 = none */
@@ -37,8 +41,8 @@ const char *btf_source_name(enum btf_source source);
 
 /*
  * The file of the archive for a kernel: "ID-VERSION_ID-MACHINE-RELEASE.btf" from the text of an
- * os-release file (os-release(5)); without VERSION_ID "rolling". Returns 0, or -EINVAL if the
- * parts hold something that no such name has.
+ * os-release file (os-release(5)); without VERSION_ID "rolling". Returns 0, or -EINVAL if a part
+ * is missing, too long, or holds something that no such name has.
  */
 int btf_archive_name(const char *os_release, const char *machine, const char *release, char *name,
 		     size_t cap);

@@ -5,14 +5,14 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "loader/procfs.h"
 
 #define LOCKDOWN_PATH   "/sys/kernel/security/lockdown"
 #define PARANOID_PATH   "/proc/sys/kernel/perf_event_paranoid"
@@ -20,7 +20,10 @@
 #define KPROBE_PMU_PATH "/sys/bus/event_source/devices/kprobe/type"
 #define KALLSYMS_PATH   "/proc/kallsyms"
 
-/* What is looked for among the kernel's types, by name: where it stands tells what it is there for. */
+/*
+ * What is looked for among the kernel's types: where it stands tells what it is there for.
+ * Without BTF only the functions can be found, by their symbols.
+ */
 static const struct {
 	enum feature feature;
 	uint32_t kind; /* BTF_KIND_ */
@@ -28,14 +31,18 @@ static const struct {
 } wanted[] = {
 	/* kernel/trace/bpf_trace.c, under CONFIG_FPROBE */
 	{FEATURE_kprobe_multi, BTF_KIND_STRUCT, "bpf_kprobe_multi_link"},
+	{FEATURE_kprobe_multi, BTF_KIND_FUNC, "bpf_kprobe_multi_link_release"},
 	/* kernel/bpf/syscall.c, under CONFIG_PERF_EVENTS, 5.15 */
 	{FEATURE_perf_link, BTF_KIND_STRUCT, "bpf_perf_link"},
+	{FEATURE_perf_link, BTF_KIND_FUNC, "bpf_perf_link_release"},
 	/* net/core/bpf_sk_storage.c: the helper as tracing programs get it, 5.11 */
 	{FEATURE_socket_storage, BTF_KIND_FUNC, "bpf_sk_storage_get_tracing"},
 	/* net/core/filter.c: likewise, 5.12 */
 	{FEATURE_socket_cookie, BTF_KIND_FUNC, "bpf_get_socket_ptr_cookie"},
 	{FEATURE_iter_storage, BTF_KIND_FUNC, "bpf_iter_bpf_sk_storage_map"},
 	{FEATURE_iter_map, BTF_KIND_FUNC, "bpf_iter_bpf_map_elem"},
+	/* net/core/filter.c, 5.11; the iterator over files is older */
+	{FEATURE_sock_from_file, BTF_KIND_FUNC, "bpf_sock_from_file"},
 	{FEATURE_fn_tcp_set_state, BTF_KIND_FUNC, "tcp_set_state"},
 	{FEATURE_fn_inet_csk_listen_start, BTF_KIND_FUNC, "inet_csk_listen_start"},
 	{FEATURE_fn_security_sock_graft, BTF_KIND_FUNC, "security_sock_graft"},
@@ -87,7 +94,7 @@ static void look_at_symbol(struct features *features, char *line)
 			features->of[wanted[i].feature] = 1;
 }
 
-/* Without BTF the symbols tell at least which functions a kprobe can be put at. */
+/* Without BTF the symbols tell at least what kprobes need. */
 static void look_in_kallsyms(struct features *features)
 {
 	FILE *symbols = fopen(KALLSYMS_PATH, "re");
@@ -101,34 +108,13 @@ static void look_in_kallsyms(struct features *features)
 	fclose(symbols);
 }
 
-/* The beginning of a small file, "" if it can't be read. */
-static void read_text(const char *path, char *text, size_t cap)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, cap - 1);
-
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-}
-
-static int32_t read_number(const char *path)
-{
-	char text[32], *end;
-	long number;
-
-	read_text(path, text, sizeof(text));
-	number = strtol(text, &end, 10);
-	return end == text ? FEATURE_UNKNOWN : (int32_t)number;
-}
-
 /* "none [integrity] confidentiality": the one in brackets is in force. */
 static int32_t read_lockdown(void)
 {
 	static const char *const levels[] = {"[none]", "[integrity]", "[confidentiality]"};
 	char text[128];
 
-	read_text(LOCKDOWN_PATH, text, sizeof(text));
+	procfs_text(LOCKDOWN_PATH, text, sizeof(text));
 	for (int32_t i = 0; i < 3; i++)
 		if (strstr(text, levels[i]))
 			return i;
@@ -154,7 +140,7 @@ static const struct bpf_insn do_nothing[] = {
 /* bpf_probe_read_kernel(fp - 8, 8, NULL) */
 static const struct bpf_insn read_kernel[] = {
 	{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10},
-	{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -8},
+	{.code = BPF_ALU64 | BPF_ADD, .dst_reg = BPF_REG_1, .imm = -8},
 	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 8},
 	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3, .imm = 0},
 	{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel},
@@ -213,12 +199,10 @@ static void make_trials(struct features *features, const struct found *found)
 	of[FEATURE_try_tracepoint] =
 		try_tracing(found, FEATURE_tp_inet_sock_set_state, BPF_TRACE_RAW_TP);
 	of[FEATURE_try_fentry] = try_tracing(found, FEATURE_fn_tcp_set_state, BPF_TRACE_FENTRY);
-	of[FEATURE_try_kprobe] =
-		try_program(BPF_PROG_TYPE_KPROBE, do_nothing,
-			    sizeof(do_nothing) / sizeof(do_nothing[0]), 0, 0);
-	of[FEATURE_try_read] =
-		try_program(BPF_PROG_TYPE_KPROBE, read_kernel,
-			    sizeof(read_kernel) / sizeof(read_kernel[0]), 0, 0);
+	of[FEATURE_try_kprobe] = try_program(BPF_PROG_TYPE_KPROBE, do_nothing,
+					     sizeof(do_nothing) / sizeof(do_nothing[0]), 0, 0);
+	of[FEATURE_try_read] = try_program(BPF_PROG_TYPE_KPROBE, read_kernel,
+					   sizeof(read_kernel) / sizeof(read_kernel[0]), 0, 0);
 	of[FEATURE_try_perf] = try_perf();
 }
 
@@ -233,9 +217,9 @@ void features_probe(struct features *features, const struct btf *btf, bool try)
 	else
 		look_in_kallsyms(features);
 	features->of[FEATURE_lockdown] = read_lockdown();
-	features->of[FEATURE_perf_event_paranoid] = read_number(PARANOID_PATH);
-	features->of[FEATURE_unprivileged_bpf_disabled] = read_number(BPF_SYSCTL_PATH);
-	features->of[FEATURE_kprobe_pmu] = read_number(KPROBE_PMU_PATH) > 0;
+	features->of[FEATURE_perf_event_paranoid] = procfs_number(PARANOID_PATH);
+	features->of[FEATURE_unprivileged_bpf_disabled] = procfs_number(BPF_SYSCTL_PATH);
+	features->of[FEATURE_kprobe_pmu] = procfs_number(KPROBE_PMU_PATH) > 0;
 	for (int i = FEATURE_try_ring; i < FEATURE_COUNT; i++)
 		features->of[i] = FEATURE_UNKNOWN;
 	if (try)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the running kernel offers, asked of the kernel itself: its BTF, its symbols, its sysctls, and
- * by loading programs that do nothing. Never its version number.
+ * What the running kernel offers, asked of the kernel itself: its BTF, its symbols, its sysctls,
+ * and by loading programs that do nothing. Never its version number.
  */
 #ifndef LOADER_FEATURES_H
 #define LOADER_FEATURES_H
@@ -32,6 +32,7 @@ struct btf;
 	X(socket_cookie, "socket cookie from tracing programs") \
 	X(iter_storage, "iterator over socket storage") \
 	X(iter_map, "iterator over a map's entries") \
+	X(sock_from_file, "a file's socket from tracing programs, with the iterator over files") \
 	X(fn_tcp_set_state, "function") \
 	X(fn_inet_csk_listen_start, "function") \
 	X(fn_security_sock_graft, "function") \

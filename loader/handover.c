@@ -50,15 +50,15 @@ static const struct {
 	[PROBE_FENTRY] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_TRACING},
 	[PROBE_KPROBE] = {BPF_PROG_TYPE_KPROBE, BPF_LINK_TYPE_KPROBE_MULTI},
 	[PROBE_WALK] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
+	[PROBE_SEED] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
 };
 
-static bool check_program(const struct tracer *tracer, const struct probe *probe, int fd,
-			  uint32_t shared_map, struct bpf_prog_info *info)
+static bool check_program(const struct probe *probe, int fd, uint32_t shared_map,
+			  struct bpf_prog_info *info)
 {
 	uint32_t maps[MAPS_PER_PROGRAM_MAX] = {0};
 	uint32_t len = sizeof(*info);
 
-	(void)tracer;
 	*info = (struct bpf_prog_info){.nr_map_ids = MAPS_PER_PROGRAM_MAX,
 				       .map_ids = (uint64_t)(uintptr_t)maps};
 	if (bpf_obj_get_info_by_fd(fd, info, &len) < 0)
@@ -113,7 +113,7 @@ static bool check_probe(struct manager *manager, const struct tracer *tracer, ui
 
 	if (!plan_has(&manager->options.plan, i))
 		return prog_fd < 0 && link_fd < 0;
-	if (prog_fd < 0 || !check_program(tracer, probe, prog_fd, shared_map, &info))
+	if (prog_fd < 0 || !check_program(probe, prog_fd, shared_map, &info))
 		return false;
 	manager->probes[i].verified_insns = info.verified_insns;
 	if (link_fd < 0) {

@@ -17,6 +17,7 @@
 #include "loader/handover.h"
 #include "loader/sandbox.h"
 #include "loader/settings.h"
+#include "loader/walk.h"
 
 /* What a step has to say about itself, beside how it ended. */
 struct report {
@@ -29,8 +30,8 @@ typedef enum step_result (*step_run)(struct ladder *ladder, struct report *repor
 struct step {
 	const char *name;
 	step_run run;
-	int exit_code; /* when it fails */
-	bool permanent; /* trying again without a change cannot help */
+	int exit_code;        /* when it fails */
+	bool permanent;       /* trying again without a change cannot help */
 	enum outcome outcome; /* when it fails, unless it says otherwise */
 };
 
@@ -138,8 +139,8 @@ static enum step_result step_plan(struct ladder *ladder, struct report *report)
 
 	say(report, "%s", ladder->plan.why);
 	if (result == PLAN_NOT_SUPPORTED || result == PLAN_HOOK_MISSING) {
-		report->outcome = result == PLAN_HOOK_MISSING ? OUTCOME_hook_missing
-							      : OUTCOME_not_supported;
+		report->outcome =
+			result == PLAN_HOOK_MISSING ? OUTCOME_hook_missing : OUTCOME_not_supported;
 		return STEP_NOT_SUPPORTED;
 	}
 	options = manager_options_make(&ladder->plan, config, &ladder->features, &ladder->host);
@@ -184,8 +185,8 @@ static enum step_result step_adopt(struct ladder *ladder, struct report *report)
 	if (inherited->manifest.identity == ladder->object.identity) {
 		tracer_take(&ladder->tracer, options->type, options->plan.store, inherited);
 		tracer_disinherit(inherited);
-		ladder->adopted = handover_check(&ladder->manager, &ladder->tracer, why,
-						 sizeof(why)) == 0;
+		ladder->adopted =
+			handover_check(&ladder->manager, &ladder->tracer, why, sizeof(why)) == 0;
 	}
 	if (!ladder->adopted) {
 		say(report, "what was handed down is replaced: %s", why);
@@ -243,6 +244,29 @@ static enum step_result step_attach(struct ladder *ladder, struct report *report
 	return left_out ? STEP_DEGRADED : STEP_OK;
 }
 
+/* What was open before: attached first, so that nothing can begin in between and be missed. */
+static enum step_result step_seed(struct ladder *ladder, struct report *report)
+{
+	int link = tracer_seed_link(&ladder->tracer);
+	struct walk_stats walks = {0};
+	int err;
+
+	if (ladder->adopted)
+		return skip_adopted(report);
+	if (link < 0) {
+		say(report, "connections older than the tracer are not known before they end");
+		return STEP_SKIPPED;
+	}
+	err = walk_run(link, &walks);
+	settings_set_seeded(ladder->settings);
+	if (err) {
+		say(report, "walk over all files: %s", strerror(-err));
+		return STEP_DEGRADED;
+	}
+	say(report, "walked over the files of all processes");
+	return STEP_OK;
+}
+
 static const struct step tracer_steps[] = {
 	{"plan", step_plan, EX_UNAVAILABLE, true, OUTCOME_not_supported},
 	{"object", step_object, EX_NOINPUT, true, OUTCOME_object_unreadable},
@@ -250,6 +274,7 @@ static const struct step tracer_steps[] = {
 	{"load", step_load, EX_SOFTWARE, true, OUTCOME_load_error},
 	{"settings", step_settings, EX_OSERR, false, OUTCOME_load_error},
 	{"attach", step_attach, EX_UNAVAILABLE, true, OUTCOME_attach_error},
+	{"seed", step_seed, EX_OSERR, false, OUTCOME_attach_error},
 };
 
 /* --- once it is up --- */

@@ -16,13 +16,16 @@
 #include "loader/settings.h"
 #include "loader/walk.h"
 
+#define CHECK_SHARE 100u
+
 struct loader {
 	struct child child;
 	struct msg_config config;
 	struct instance_env env;
 	struct ladder ladder;
 	bool configured, started;
-	struct walk_stats walks;
+	struct walk_stats walks, checks;
+	uint64_t check_due_ns;
 	int tick_fd;
 };
 
@@ -37,13 +40,32 @@ static void walk(struct loader *loader, uint64_t walk_id)
 		log_warning("walk over the connections: %s", strerror(-err));
 }
 
+/*
+ * Whether there are connections whose begin no program saw: a walk over all files, which costs more
+ * than one over the connections. So it is made in a hundredth of the time at most.
+ */
+static void check(struct loader *loader)
+{
+	int link = tracer_seed_link(&loader->ladder.tracer);
+	int err;
+
+	if (link < 0 || loop_now_ns() < loader->check_due_ns)
+		return;
+	err = walk_run(link, &loader->checks);
+	if (err)
+		log_warning("walk over all files: %s", strerror(-err));
+	loader->check_due_ns = loop_now_ns() + CHECK_SHARE * loader->checks.last_us * 1000;
+}
+
 static void on_tick(void *ctx, uint32_t events)
 {
 	struct loader *loader = ctx;
 
 	(void)events;
-	if (loop_timer_ack(loader->tick_fd))
-		walk(loader, 0);
+	if (!loop_timer_ack(loader->tick_fd))
+		return;
+	walk(loader, 0);
+	check(loader);
 }
 
 static void start(struct loader *loader)
@@ -118,6 +140,8 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_LOADER_walks_failed] = loader->walks.failed;
 	stats->values[STAT_LOADER_walk_last_us] = loader->walks.last_us;
 	stats->values[STAT_LOADER_walk_longest_us] = loader->walks.longest_us;
+	stats->values[STAT_LOADER_checks] = loader->checks.walks;
+	stats->values[STAT_LOADER_check_last_us] = loader->checks.last_us;
 	ladder_report(&loader->ladder, &report);
 	for (uint32_t i = 0; i < report.probe_count; i++)
 		stats->values[STAT_LOADER_program_missed] += report.probes[i].missed;

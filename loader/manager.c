@@ -3,12 +3,14 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "loader/procfs.h"
 
 #define PID_NAMESPACE_PATH "/proc/self/ns/pid"
 #define PORT_RANGE_PATH    "/proc/sys/net/ipv4/ip_local_port_range"
@@ -22,18 +24,19 @@ static uint64_t kernel_dev(dev_t dev)
 	return (uint64_t)major(dev) << 20 | minor(dev);
 }
 
+/* "32768\t60999\n" */
 static void read_port_range(struct manager_host *host)
 {
-	FILE *range = fopen(PORT_RANGE_PATH, "re");
-	unsigned int low, high;
+	char text[32], *end;
+	unsigned long low, high;
 
-	if (!range)
+	procfs_text(PORT_RANGE_PATH, text, sizeof(text));
+	low = strtoul(text, &end, 10);
+	high = strtoul(end, NULL, 10);
+	if (!low || low > high || high > UINT16_MAX)
 		return;
-	if (fscanf(range, "%5u %5u", &low, &high) == 2 && low <= high && high <= UINT16_MAX) {
-		host->ephemeral_low = (uint16_t)low;
-		host->ephemeral_high = (uint16_t)high;
-	}
-	fclose(range);
+	host->ephemeral_low = (uint16_t)low;
+	host->ephemeral_high = (uint16_t)high;
 }
 
 int manager_host_read(struct manager_host *host, bool tenants_only)
@@ -91,7 +94,8 @@ static const char *how(const struct manager_options *options, const struct probe
 					      [KPROBE_PERF] = "kprobe (perf event)"};
 	static const char *const others[] = {[PROBE_TRACEPOINT] = "tp_btf",
 					     [PROBE_FENTRY] = "fentry",
-					     [PROBE_WALK] = "iterator"};
+					     [PROBE_WALK] = "iterator",
+					     [PROBE_SEED] = "iterator"};
 
 	return probe->kind == PROBE_KPROBE ? kprobes[options->plan.kprobe] : others[probe->kind];
 }
@@ -116,7 +120,7 @@ static void report_probe(const struct manager *manager, const struct tracer *tra
 		snprintf(out->note, sizeof(out->note), "%s", off_why);
 	else if (status->state == PROBE_MISSING)
 		snprintf(out->note, sizeof(out->note), "%s: %s", off_why, probe->without);
-	else if (status->state == PROBE_FAILED)
+	else if (status->state == PROBE_FAILED && probe->without)
 		snprintf(out->note, sizeof(out->note), "%s", probe->without);
 	if (tracer->programs[i] >= 0 &&
 	    bpf_obj_get_info_by_fd(tracer->programs[i], &info, &len) == 0)

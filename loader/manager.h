@@ -17,7 +17,8 @@
 
 /* Facts of this host that go into the programs as constants. */
 struct manager_host {
-	uint64_t pidns_dev; /* of the loader's pid namespace, as in struct constants; 0 = no filter */
+	uint64_t pidns_dev; /* of the loader's pid namespace, as in struct constants; 0 = no filter
+			     */
 	uint64_t pidns_ino;
 	uint16_t ephemeral_low; /* 0 = not known */
 	uint16_t ephemeral_high;
@@ -43,8 +44,8 @@ struct manager_options manager_options_make(const struct plan *plan, const struc
 
 /* What became of a program. */
 struct probe_status {
-	enum probe_state state; /* msg.h */
-	int err;                /* errno of PROBE_FAILED */
+	enum probe_state state;  /* msg.h */
+	int err;                 /* errno of PROBE_FAILED */
 	uint32_t verified_insns; /* instructions that the verifier went through; 0 = not known */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/plan.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@ bool plan_is_fargate(enum config_instance instance)
 	return instance == INSTANCE_ECS_FARGATE || instance == INSTANCE_EKS_FARGATE;
 }
 
-/* The order for each kind of instance. Least privilege and cost first; fentry answers for itself. */
+/* For each kind of instance: least privilege and cost first; fentry answers for itself. */
 static const struct plan_order everywhere = {
 	.tracers = {TRACER_FENTRY, TRACER_TRACEPOINT, TRACER_KPROBE}, .count = 3};
 static const struct plan_order fargate = {.tracers = {TRACER_FENTRY, TRACER_TRACEPOINT},
@@ -38,6 +39,9 @@ static bool refused(const struct features *features, enum feature trial)
 
 static const char *need_ring(const struct features *features)
 {
+	if (get(features, FEATURE_try_ring) == EPERM)
+		return "no BPF map may be made: RLIMIT_MEMLOCK is too small for a kernel before "
+		       "5.11, or a container's seccomp profile refuses bpf(2)";
 	return refused(features, FEATURE_try_ring)
 		       ? "the kernel has no BPF ring buffer: it is older than Linux 5.8"
 		       : NULL;
@@ -84,10 +88,16 @@ static const char *need_kprobes(const struct features *features)
 	return NULL;
 }
 
+/* The most that kernel.perf_event_paranoid may be for who has CAP_PERFMON; Debian's 3 is more. */
+#define PARANOID_MOST 2
+
 static const char *need_perf_event(const struct features *features)
 {
 	if (get(features, FEATURE_kprobe_multi) || !refused(features, FEATURE_try_perf))
 		return NULL;
+	if (get(features, FEATURE_perf_event_paranoid) <= PARANOID_MOST)
+		return "perf_event_open() is refused by a seccomp filter or a security module, "
+		       "or the kernel does not have it";
 	return "kernel.perf_event_paranoid refuses perf_event_open() to all but CAP_SYS_ADMIN: "
 	       "sysctl kernel.perf_event_paranoid=2";
 }
@@ -123,11 +133,15 @@ bool plan_has(const struct plan *plan, uint32_t probe)
 static const char *missing_reason(const struct probe *probe, enum probe_store store,
 				  const struct features *features)
 {
+	if (!get(features, FEATURE_kernel_btf) && !get(features, FEATURE_kallsyms))
+		return "neither BTF nor /proc/kallsyms can be read";
 	if (!get(features, probe->present))
 		return "the kernel does not have it";
-	if (probe->kind == PROBE_WALK && !get(features, FEATURE_kernel_btf))
+	if ((probe->kind == PROBE_WALK || probe->kind == PROBE_SEED) &&
+	    !get(features, FEATURE_kernel_btf))
 		return "iterators attach by the kernel's own BTF, which can't be read";
-	if (probe->kind == PROBE_WALK && store == STORE_TABLE && refused(features, FEATURE_try_read))
+	if (probe->kind == PROBE_WALK && store == STORE_TABLE &&
+	    refused(features, FEATURE_try_read))
 		return "the kernel refuses programs that read kernel memory";
 	return NULL;
 }

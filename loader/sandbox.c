@@ -16,7 +16,7 @@
 #include "common/privs.h"
 #include "common/seccomp.h"
 
-const uint64_t sandbox_caps_needed = PRIVS_CAP(CAP_BPF) | PRIVS_CAP(CAP_PERFMON);
+const uint64_t sandbox_caps_needed = PRIVS_LOADER;
 
 /* The channel, the loop, the log, memory, the walk. */
 static const struct seccomp_rule allowed[] = {
@@ -29,6 +29,7 @@ static const struct seccomp_rule allowed[] = {
 	SECCOMP_ALLOW(timerfd_create),
 	SECCOMP_ALLOW(timerfd_settime),
 	SECCOMP_ALLOW(clock_gettime),
+	SECCOMP_ALLOW(clock_nanosleep),
 	SECCOMP_ALLOW(ppoll),
 	SECCOMP_ALLOW(sendmsg),
 	SECCOMP_ALLOW(recvmsg),

@@ -17,8 +17,8 @@ int sandbox_raise(char *why, size_t cap);
 
 /*
  * Give up what the kernel allows, for good (no_new_privs): everything, if there is no link of an
- * iterator (-1) or one can be created from it without; else all but CAP_BPF. *left is what stays, read back from the
- * process. Returns 0 or a negative errno, -EPERM if something did not go.
+ * iterator (-1) or one can be created from it without; else all but CAP_BPF. *left is what stays,
+ * read back from the process. Returns 0 or a negative errno, -EPERM if something did not go.
  */
 int sandbox_drop(int iter_link_fd, uint64_t *left);
 

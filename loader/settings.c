@@ -34,3 +34,8 @@ void settings_set_walk(struct settings *settings, uint64_t walk_id)
 {
 	__atomic_store_n(&settings->walk_id, walk_id, __ATOMIC_RELAXED);
 }
+
+void settings_set_seeded(struct settings *settings)
+{
+	__atomic_store_n(&settings->seeded, 1, __ATOMIC_RELEASE);
+}

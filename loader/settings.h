@@ -14,6 +14,9 @@ int settings_open(int map_fd, struct settings **settings);
 /* Put a configuration in force: the slot nobody reads is filled, then made the active one. */
 void settings_apply(struct settings *settings, const struct config *config, uint32_t version);
 
+/* What was open before is known: what is found from now on is unaccounted for. */
+void settings_set_seeded(struct settings *settings);
+
 /* The number the next walk's end record carries. */
 void settings_set_walk(struct settings *settings, uint64_t walk_id);
 

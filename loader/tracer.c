@@ -19,17 +19,43 @@
 			false, "live connections are not listed" \
 	}
 
+#define SEED \
+	{ \
+		PROGRAM_SEED, "task_file", PROBE_SEED, FEATURE_sock_from_file, STORE_ANY, false, \
+			"connections older than the tracer are not known before they end" \
+	}
+
 /* The same functions, whether by fentry or by kprobe. Their arguments differ in no kernel. */
 #define FUNCTIONS(kind) \
-	{PROGRAM_SET_STATE, "tcp_set_state", kind, FEATURE_fn_tcp_set_state, STORE_ANY, true, \
-	 NULL}, \
-		{PROGRAM_DESTROY, "inet_csk_destroy_sock", kind, \
-		 FEATURE_fn_inet_csk_destroy_sock, STORE_ANY, true, NULL}, \
-		{PROGRAM_LISTEN, "inet_csk_listen_start", kind, \
-		 FEATURE_fn_inet_csk_listen_start, STORE_ANY, false, \
+	{ \
+		PROGRAM_SET_STATE, \
+		"tcp_set_state", \
+		kind, \
+		FEATURE_fn_tcp_set_state, \
+		STORE_ANY, \
+		true, \
+		NULL}, \
+		{PROGRAM_DESTROY, \
+		 "inet_csk_destroy_sock", \
+		 kind, \
+		 FEATURE_fn_inet_csk_destroy_sock, \
+		 STORE_ANY, \
+		 true, \
+		 NULL}, \
+		{PROGRAM_LISTEN, \
+		 "inet_csk_listen_start", \
+		 kind, \
+		 FEATURE_fn_inet_csk_listen_start, \
+		 STORE_ANY, \
+		 false, \
 		 "an accepted connection has no owner before accept"}, \
-		{PROGRAM_ACCEPT, "security_sock_graft", kind, FEATURE_fn_security_sock_graft, \
-		 STORE_ANY, false, "an accepted connection belongs to its listener until it closes"}, \
+		{PROGRAM_ACCEPT, \
+		 "security_sock_graft", \
+		 kind, \
+		 FEATURE_fn_security_sock_graft, \
+		 STORE_ANY, \
+		 false, \
+		 "an accepted connection belongs to its listener until it closes"}, \
 	{ \
 		PROGRAM_CHILD, "tcp_child_process", kind, FEATURE_fn_tcp_child_process, \
 			STORE_TABLE, false, "an accepted connection has no owner before accept" \
@@ -38,8 +64,8 @@
 static const struct tracer_type types[TRACER_COUNT] = {
 	[TRACER_FENTRY] = {.name = "fentry",
 			   .object = "tracer-fentry.bpf.o",
-			   .probes = {FUNCTIONS(PROBE_FENTRY), WALK_SOCKETS, WALK_TABLE},
-			   .probe_count = 7},
+			   .probes = {FUNCTIONS(PROBE_FENTRY), WALK_SOCKETS, WALK_TABLE, SEED},
+			   .probe_count = 8},
 	[TRACER_TRACEPOINT] = {.name = "tracepoint",
 			       .object = "tracer-tracepoint.bpf.o",
 			       .probes = {{PROGRAM_SET_STATE, "inet_sock_set_state",
@@ -48,12 +74,13 @@ static const struct tracer_type types[TRACER_COUNT] = {
 					  {PROGRAM_DESTROY, "tcp_destroy_sock", PROBE_TRACEPOINT,
 					   FEATURE_tp_tcp_destroy_sock, STORE_ANY, true, NULL},
 					  WALK_SOCKETS,
-					  WALK_TABLE},
-			       .probe_count = 4},
+					  WALK_TABLE,
+					  SEED},
+			       .probe_count = 5},
 	[TRACER_KPROBE] = {.name = "kprobe",
 			   .object = "tracer-kprobe.bpf.o",
-			   .probes = {FUNCTIONS(PROBE_KPROBE), WALK_TABLE},
-			   .probe_count = 6},
+			   .probes = {FUNCTIONS(PROBE_KPROBE), WALK_TABLE, SEED},
+			   .probe_count = 7},
 };
 
 const struct tracer_type *tracer_type(enum config_tracer which)
@@ -112,19 +139,29 @@ void tracer_close(struct tracer *tracer)
 	tracer_init(tracer);
 }
 
-int tracer_walk_link(const struct tracer *tracer)
+static int link_of(const struct tracer *tracer, enum probe_kind kind)
 {
 	for (uint32_t i = 0; tracer->type && i < tracer->type->probe_count; i++)
-		if (tracer->type->probes[i].kind == PROBE_WALK && tracer->links[i] >= 0)
+		if (tracer->type->probes[i].kind == kind && tracer->links[i] >= 0)
 			return tracer->links[i];
 	return -1;
+}
+
+int tracer_walk_link(const struct tracer *tracer)
+{
+	return link_of(tracer, PROBE_WALK);
+}
+
+int tracer_seed_link(const struct tracer *tracer)
+{
+	return link_of(tracer, PROBE_SEED);
 }
 
 /* --- the manifest: the one order in which the fds of a tracer are gone through --- */
 
 static uint32_t link_kind(const struct probe *probe)
 {
-	return probe->kind == PROBE_WALK ? FD_ITER : FD_LINK;
+	return probe->kind == PROBE_WALK || probe->kind == PROBE_SEED ? FD_ITER : FD_LINK;
 }
 
 static void list(struct msg_manifest *manifest, int *fds, uint32_t kind, const char *name, int fd)

@@ -22,6 +22,7 @@ enum probe_kind {
 	PROBE_FENTRY,
 	PROBE_KPROBE,
 	PROBE_WALK, /* an iterator: run by reading it */
+	PROBE_SEED, /* an iterator over files: run when the others are attached, and now and then */
 };
 
 /* Where what is remembered of a connection lies: bpf/store.h. */
@@ -36,7 +37,7 @@ struct probe {
 	const char *program; /* its name in the object */
 	const char *hook;    /* the kernel's function, tracepoint or iterator */
 	enum probe_kind kind;
-	enum feature present; /* whether the kernel has the hook */
+	enum feature present;   /* whether the kernel has the hook */
 	enum probe_store store; /* the program is for this one only */
 	bool required;
 	const char *without; /* optional: what is missing from the records then */
@@ -94,6 +95,9 @@ void tracer_close(struct tracer *tracer);
 
 /* The link of its walk; -1 = it has none. */
 int tracer_walk_link(const struct tracer *tracer);
+
+/* The link of its walk over files; -1 = it has none. */
+int tracer_seed_link(const struct tracer *tracer);
 
 /*
  * The manifest of a tracer and its fds in the same order (room for PROTO_FDS_MAX), which stay the

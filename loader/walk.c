@@ -3,26 +3,33 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/loop.h"
 
-/* The kernel interrupts a walk after a million sockets (bpf_seq_read(), -EAGAIN). */
-#define READS_MAX 64
+/*
+ * A read ends early when the ring is half full (bpf/snapshot.h) and after a million sockets
+ * (bpf_seq_read()). The reader of the ring is at work: it is waited for, but not for ever.
+ */
+#define WAIT_MS  2
+#define WAIT_MAX 500
 
 static int read_to_end(int fd)
 {
+	const struct timespec wait = {.tv_nsec = WAIT_MS * 1000000};
 	char nothing[8];
 
-	for (int i = 0; i < READS_MAX; i++) {
+	for (int i = 0; i < WAIT_MAX; i++) {
 		ssize_t n = read(fd, nothing, sizeof(nothing));
 
 		if (n == 0)
 			return 0;
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
+		(void)nanosleep(&wait, NULL);
 	}
-	return -EOVERFLOW;
+	return -ENOBUFS;
 }
 
 int walk_run(int link_fd, struct walk_stats *stats)

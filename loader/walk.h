@@ -13,8 +13,9 @@ struct walk_stats {
 };
 
 /*
- * Walk once over all sockets; blocks until that is done. The records go into the ring. Returns 0 or
- * a negative errno, and counts either way.
+ * Walk once over all sockets; blocks until that is done. The records go into the ring. While the
+ * ring is half full it waits, a second in all: then it gives up. Returns 0 or a negative errno
+ * (-ENOBUFS: given up), and counts either way.
  */
 int walk_run(int link_fd, struct walk_stats *stats);
 

@@ -5,8 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,18 +21,9 @@
 #include "supervisor/configure.h"
 #include "supervisor/control.h"
 #include "supervisor/custody.h"
+#include "supervisor/installation.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
-
-#ifndef LIBEXECDIR
-#define LIBEXECDIR "/usr/libexec/conntrace"
-#endif
-#ifndef OBJECTDIR
-#define OBJECTDIR "/usr/lib/conntrace"
-#endif
-
-/* What the loader's file capabilities need; nothing else can come back by an exec. */
-#define BOUNDING (PRIVS_CAP(CAP_BPF) | PRIVS_CAP(CAP_PERFMON))
 
 static int open_directory(const char *path)
 {
@@ -43,30 +32,18 @@ static int open_directory(const char *path)
 	return fd < 0 ? -errno : spawn_move_fd(fd);
 }
 
-/*
- * The children's programs and the BPF objects: beside this program (a build tree), else where they
- * are installed. By fd, so that they are found from a tree that only root may enter.
- */
-static int find_installation(struct supervisor *sup)
+/* By fd, so that what is in them is found from a tree that only root may enter. */
+static int open_installation(struct supervisor *sup)
 {
-	char self[PATH_MAX], path[PATH_MAX + 32];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
+	static struct installation installation;
+	int err = installation_find(&installation);
 
-	if (len < 0)
-		return -errno;
-	self[len] = '\0';
-	slash = strrchr(self, '/');
-	*slash = '\0';
-	snprintf(path, sizeof(path), "%s/conntrace-loader", self);
-	if (access(path, F_OK) == 0) {
-		snprintf(path, sizeof(path), "%s/../share", self);
-		sup->program_fd = open_directory(self);
-		sup->object_fd = open_directory(path);
-	} else {
-		sup->program_fd = open_directory(LIBEXECDIR);
-		sup->object_fd = open_directory(OBJECTDIR);
+	if (err) {
+		log_error("installation: the path of this program: %s", strerror(-err));
+		return err;
 	}
+	sup->program_fd = open_directory(installation.programs);
+	sup->object_fd = open_directory(installation.objects);
 	if (sup->program_fd >= 0 && sup->object_fd >= 0)
 		return 0;
 	log_error("installation: neither beside this program nor in " LIBEXECDIR " and " OBJECTDIR
@@ -89,7 +66,8 @@ static int give_up_root(struct supervisor *sup)
 		return err;
 	/* Maps count against it before 5.11; a smaller limit shows when they are created. */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
-	err = privs_bound(BOUNDING);
+	/* Nothing but what the loader's file has can come back by an exec. */
+	err = privs_bound(PRIVS_LOADER);
 	if (!err)
 		err = privs_drop_user(uid, gid);
 	if (err)
@@ -178,7 +156,7 @@ static int prepare(struct supervisor *sup)
 		log_error("configuration %s: %s", sup->options.config, strerror(-err));
 		return EX_NOINPUT;
 	}
-	if (find_installation(sup) < 0)
+	if (open_installation(sup) < 0)
 		return EX_UNAVAILABLE;
 	if (give_up_root(sup) < 0 || harden() < 0)
 		return EX_NOPERM;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -13,6 +14,8 @@
 #include "supervisor/children.h"
 #include "supervisor/configure.h"
 #include "supervisor/custody.h"
+
+#define UNACCOUNTED_MS 60000u
 
 /* --- what a child gets after its HELLO --- */
 
@@ -82,6 +85,7 @@ static void equip_exporter(struct proc *proc)
 		return;
 	}
 	add_fd(&start, fds, FD_RING, MAP_RING, custody_fd(custody, FD_RING));
+	add_fd(&start, fds, FD_COUNTERS, MAP_COUNTERS, custody_fd(custody, FD_COUNTERS));
 	add_fd(&start, fds, FD_LEDGER, MAP_LEDGER, custody_fd(custody, FD_LEDGER));
 	add_fd(&start, fds, FD_OUTPUT, standard ? "stdout" : "directory", output);
 	cgroup = cgroupfs_open();
@@ -234,6 +238,23 @@ static int on_health(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
+/* A person should hear of it, but not each second. */
+static void warn_unaccounted(struct supervisor *sup)
+{
+	uint64_t counters[MSG_COUNTERS], found, now_ms = loop_now_ms();
+
+	custody_counters(&sup->custody, counters);
+	found = counters[offsetof(struct counters, unaccounted) / sizeof(uint64_t)];
+	if (found == sup->unaccounted_told || now_ms < sup->unaccounted_allowed_ms)
+		return;
+	if (found > sup->unaccounted_told)
+		log_warning("%llu connections were found open whose begin no program saw "
+			    "(unaccounted in conntrace status)",
+			    (unsigned long long)(found - sup->unaccounted_told));
+	sup->unaccounted_told = found;
+	sup->unaccounted_allowed_ms = now_ms + UNACCOUNTED_MS;
+}
+
 static int on_stats(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct proc *proc = ctx;
@@ -242,6 +263,8 @@ static int on_stats(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	if (msg->stats.count != stats_count(proc->role))
 		return -EPROTO;
 	proc->stats = msg->stats;
+	if (proc->role == ROLE_LOADER)
+		warn_unaccounted(proc->sup);
 	return 0;
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "supervisor/installation.h"
+
 #define DEFAULT_CONFIG "/etc/conntrace/conntrace.yaml"
 
 static const char help[] =
@@ -124,7 +126,7 @@ int options_user(const struct options *options, uid_t *uid, gid_t *gid)
 	char *group;
 
 	if (!options->user) {
-		if (find_user("conntrace", uid, gid) == 0 || find_user("nobody", uid, gid) == 0)
+		if (installation_user(uid, gid) == 0)
 			return 0;
 		fputs("conntraced: no user 'conntrace' or 'nobody': name one by --user\n", stderr);
 		return -1;

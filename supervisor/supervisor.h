@@ -36,8 +36,8 @@ struct proc {
 struct custody {
 	struct msg_manifest manifest;
 	int fds[PROTO_FDS_MAX];
-	const struct counters *counters; /* COUNTER_SLOTS of them, mapped; NULL = none */
-	const struct ledger *ledger;     /* mapped; NULL = none */
+	const struct counters *counters;   /* COUNTER_SLOTS of them, mapped; NULL = none */
+	const struct ledger *ledger;       /* mapped; NULL = none */
 	const struct telemetry *telemetry; /* TELEMETRY_ROWS of them, mapped; NULL = none */
 };
 
@@ -101,6 +101,8 @@ struct supervisor {
 	struct msg_tracer tracer; /* as the loader last described it; no probes = not yet */
 	uint64_t outcomes[TRACER_COUNT][OUTCOME_COUNT];
 	uint64_t started_ns;
+	uint64_t unaccounted_told;       /* of the counter, in the log */
+	uint64_t unaccounted_allowed_ms; /* not again before this */
 	uint64_t walk_id;
 	uint64_t walk_allowed_ms; /* no walk on a client's demand before this */
 	bool up;                  /* has traced: a failing child no longer ends the start */

@@ -12,9 +12,7 @@
 #include "verifier/suggest.h"
 #include "verifier/values.h"
 
-#define PATH_LEN_MAX     (DOCUMENT_TEXT_MAX + 32u)
-#define LIVE_ENTRY_BYTES 256u
-#define CONN_ENTRY_BYTES 128u
+#define PATH_LEN_MAX (DOCUMENT_TEXT_MAX + 32u)
 
 #define LOCAL SCHEMA_LOCAL
 #define BOTH  (SCHEMA_LOCAL | SCHEMA_SOURCE)
@@ -55,17 +53,6 @@ static const char *const sections[] = {"records", "output", "source", NULL};
 const struct schema_key *schema_key_at(size_t index)
 {
 	return index < KEYS ? &keys[index] : NULL;
-}
-
-void schema_apply_budget(uint64_t budget_bytes, struct config *config)
-{
-	uint32_t ring = CONFIG_RING_BYTES_MIN;
-
-	while (ring < CONFIG_RING_BYTES_MAX && (uint64_t)ring * 2 <= budget_bytes / 4)
-		ring *= 2;
-	config->ring_bytes = ring;
-	config->conn_max = (uint32_t)(budget_bytes / 4 / CONN_ENTRY_BYTES);
-	config->live_max = (uint32_t)(budget_bytes / 2 / LIVE_ENTRY_BYTES);
 }
 
 /* --- values --- */
@@ -166,7 +153,7 @@ static void read_budget(const struct value *v)
 	uint64_t bytes;
 
 	if (read_scaled(v, value_size, "KiB, MiB or GiB", &bytes))
-		schema_apply_budget(bytes, v->config);
+		config_apply_budget(bytes, v->config);
 }
 
 static void read_path(const struct value *v)

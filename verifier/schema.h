@@ -25,7 +25,7 @@ enum schema_type {
 	SCHEMA_CHOICE,   /* one of `among`, its position */
 	SCHEMA_FLAG,     /* true or false */
 	SCHEMA_DURATION, /* milliseconds from least to most */
-	SCHEMA_BUDGET,   /* bytes from least to most: schema_apply_budget() */
+	SCHEMA_BUDGET,   /* bytes from least to most: config_apply_budget() */
 	SCHEMA_PATH,     /* absolute, or the one word in `among` */
 	SCHEMA_FAMILIES, /* list of those in `among`, bit by position */
 	SCHEMA_FILTERS,  /* filters.h */
@@ -44,13 +44,6 @@ struct schema_key {
 
 /* The table's row; NULL behind the last. */
 const struct schema_key *schema_key_at(size_t index);
-
-/*
- * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and
- * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 128 bytes, live_max half in
- * entries of 256 bytes.
- */
-void schema_apply_budget(uint64_t budget_bytes, struct config *config);
 
 /*
  * Check the texts: the local file first, then the parts in their order; a later text overrides an

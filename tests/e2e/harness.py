@@ -59,9 +59,10 @@ def equal(got, want, what):
 
 
 class Tracer:
-    """A conntraced with its own directory, socket and output."""
+    """A conntraced with its own directory, socket and output. more: lines of configuration beside
+    the output, which config replaces."""
 
-    def __init__(self, config="", binaries=BIN, source=False, wrap=()):
+    def __init__(self, config="", more="", binaries=BIN, source=False, wrap=()):
         self.dir = tempfile.mkdtemp(prefix="conntrace-e2e-")
         os.chmod(self.dir, 0o755)
         self.out = os.path.join(self.dir, "out")
@@ -75,7 +76,7 @@ class Tracer:
         self.binaries = binaries
         self.wrap = list(wrap)
         self.proc = None
-        text = config or f"output: {{format: json, path: {self.records_path}}}\n"
+        text = (config or f"output: {{format: json, path: {self.records_path}}}\n") + more
         if source:
             text += f"source: {{dir: {self.source}, interval: 200ms}}\n"
         self.write_config(text)
@@ -134,11 +135,18 @@ class Tracer:
             return status["identity"]["waiting"] == 0 and status
         return wait_for("the ring drained", empty)
 
-    def records(self, path=None):
+    def lines(self, path=None):
         """Those written so far. The last line may be under way, and one that a killed exporter was
         writing is ended by the next one, unfinished."""
         with open(path or self.records_path, encoding="utf-8") as f:
             return [json.loads(line) for line in f if line.endswith("}\n")]
+
+    def records(self, path=None):
+        return [line for line in self.lines(path) if line["event"] != "loss"]
+
+    def markers(self):
+        """What the output says is missing from it."""
+        return [line for line in self.lines() if line["event"] == "loss"]
 
     def closes(self, netns, count=0):
         """The close records of a namespace. Those who made the connections may be done before the
@@ -181,8 +189,32 @@ class Tracer:
             shutil.rmtree(self.dir, ignore_errors=True)
 
 
+def ends(tracer, code, *said):
+    """conntraced ends by itself with that code, having said this, and leaves nothing. Returns all
+    that it said."""
+    try:
+        tracer.start(wait=False)
+        try:
+            got = tracer.proc.wait(20 * SLOWDOWN)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("conntraced goes on: " + tracer.text()) from None
+        text = tracer.text()
+        equal(got, code, f"exit code; it said: {text}")
+        for words in said:
+            check(words in text, f"not said: {words!r}; it said: {text}")
+        for sign in ("signal", "Sanitizer", "runtime error", "Assertion", "too many crashes"):
+            check(sign not in text, f"looks like a crash: {text}")
+        check(len(text.splitlines()) <= 5, f"more than a person reads: {text}")
+        check(not os.path.exists(tracer.socket), "the control socket is still there")
+        return text
+    finally:
+        tracer.kill()
+        tracer.log.close()
+        shutil.rmtree(tracer.dir, ignore_errors=True)
+
+
 class Tree:
-    """A copy of the programs and the BPF objects, to break."""
+    """A copy of the programs and the BPF objects, to break. Without an archive of BTF."""
 
     def __init__(self, armed=True):
         self.dir = tempfile.mkdtemp(prefix="conntrace-tree-")
@@ -191,7 +223,8 @@ class Tree:
         self.object = os.path.join(self.dir, "share", OBJECT)
         self.loader = os.path.join(self.bin, "conntrace-loader")
         shutil.copytree(BIN, self.bin)
-        shutil.copytree(os.path.join(OUT, "share"), os.path.join(self.dir, "share"))
+        shutil.copytree(os.path.join(OUT, "share"), os.path.join(self.dir, "share"),
+                        ignore=shutil.ignore_patterns("btf"))
         subprocess.run([os.path.join(ROOT, "packaging/dev/arm"), self.loader], check=True)
         if not armed:
             subprocess.run(["setcap", "-r", self.loader], check=True)
@@ -240,6 +273,11 @@ def network_namespace():
         subprocess.run(["ip", "netns", "del", name], check=True)
 
 
+def steps_of(status):
+    """The ladder, by tracer and step."""
+    return {(s["tracer"], s["step"]): s for s in status["ladder"]}
+
+
 def proc_status(pid):
     """/proc/PID/status as a dictionary."""
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as f:
@@ -259,6 +297,7 @@ def main(tests):
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
         name = test.__name__.removeprefix("test_").replace("_", " ")
+        began = time.monotonic()
         try:
             skip = test()
             print(f"ok {number} - {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
@@ -267,5 +306,5 @@ def main(tests):
             print(f"not ok {number} - {name}")
             sys.stdout.write("".join("# " + l + "\n"
                                      for l in traceback.format_exc().splitlines()))
-            sys.stdout.flush()
+        print(f"# took {time.monotonic() - began:.1f} s", flush=True)
     sys.exit(1 if failed else 0)

@@ -6,11 +6,11 @@ Run with CONNTRACE_TRACER=NAME, as the kernel matrix does, they are about that o
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 
-from harness import (Tracer, Tree, check, equal, load, main, network_namespace, wait_for)
+from connections import exchange, python, trace_on_fargate, wait_for_closes
+from harness import (SLOWDOWN, Tracer, Tree, check, ends, equal, main, network_namespace,
+                     steps_of)
 
 TRACER = os.environ.get("CONNTRACE_TRACER", "auto")
 
@@ -19,30 +19,6 @@ REQUIRED = {"tracepoint": "btf_trace_tcp_destroy_sock", "fentry": "inet_csk_dest
             "kprobe": "inet_csk_destroy_sock"}
 OPTIONAL = {"tracepoint": "bpf_iter_bpf_sk_storage_map", "fentry": "security_sock_graft",
             "kprobe": "security_sock_graft"}
-
-CONNECT = """
-import socket, sys
-s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-s.sendall(b"hello")
-s.shutdown(socket.SHUT_WR)
-while s.recv(4096): pass
-"""
-
-# Listens, says where, lets a child accept and answer one connection.
-SERVE = """
-import os, socket
-listener = socket.create_server(("127.0.0.1", 0))
-print(listener.getsockname()[1], flush=True)
-child = os.fork()
-if child == 0:
-    s, _ = listener.accept()
-    while s.recv(4096): pass
-    s.sendall(b"bye")
-    s.close()
-    os._exit(0)
-print(child, flush=True)
-os.waitpid(child, 0)
-"""
 
 # Holds N connections open, both ends, then closes them all.
 HOLD = """
@@ -57,34 +33,6 @@ for _ in range(n):
 for end in ends:
     end.close()
 """
-
-
-def python(prefix, script, *args, **kwargs):
-    return subprocess.Popen([*prefix, sys.executable, "-c", script, *args],
-                            stdout=subprocess.PIPE, text=True, **kwargs)
-
-
-def closes(tracer, netns):
-    return [r for r in tracer.records() if r["event"] == "close" and r["netns"] == netns]
-
-
-def wait_for_closes(tracer, netns, count):
-    wait_for(f"{count} close records", lambda: len(closes(tracer, netns)) >= count, 20)
-    return closes(tracer, netns)
-
-
-def exchange(prefix, wrap_client=()):
-    """One connection between a server's child and a client. Returns the child's pid."""
-    server = python(prefix, SERVE)
-    port, child = server.stdout.readline().strip(), server.stdout.readline().strip()
-    client = python([*prefix, *wrap_client], CONNECT, port)
-    equal(client.wait(30), 0, "the client's exit code")
-    equal(server.wait(30), 0, "the server's exit code")
-    return int(child)
-
-
-def steps_of(status):
-    return {(s["tracer"], s["step"]): s for s in status["ladder"]}
 
 
 def test_the_ladder_says_what_was_found_and_how_long_each_step_took():
@@ -139,7 +87,7 @@ def test_a_full_table_loses_no_connection():
         tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
                             "memory_budget: 1MiB\n")
         with tracer:
-            equal(python(prefix, HOLD, str(held)).wait(120), 0, "exit code of the connections")
+            equal(python(prefix, HOLD, str(held)).wait(120 * SLOWDOWN), 0, "exit code of the connections")
             records = wait_for_closes(tracer, netns, 2 * held)
             status = tracer.status()
     equal(len(records), 2 * held, "close records")
@@ -158,24 +106,7 @@ def test_a_full_table_loses_no_connection():
 
 
 def test_on_fargate_only_processes_of_its_own_pid_namespace_are_recorded():
-    with network_namespace() as (prefix, netns), \
-            Tracer(wrap=["env", "ECS_FARGATE=1"]) as tracer:
-        # Both ends outside, in a namespace of their own; then a client inside.
-        exchange([*prefix, "unshare", "--pid", "--fork", "--kill-child"])
-        exchange(prefix)
-        exchange(prefix, wrap_client=["unshare", "--pid", "--fork", "--kill-child"])
-        # A connection between the two is one end of it.
-        records = wait_for_closes(tracer, netns, 3)
-        wait_for("all ends accounted for",
-                 lambda: tracer.status()["counters"]["filtered_close"] >= 3)
-        status = tracer.status()
-    equal(sorted(r["direction"] for r in records), ["incoming", "incoming", "outgoing"],
-          "ends inside")
-    instance = status["instance"]
-    equal(instance, {"type": "ecs-fargate", "evidence": "ECS_FARGATE=1", "tenants_only": True},
-          "instance")
-    detail = steps_of(status)["-", "instance"]["detail"]
-    equal(detail, "ecs-fargate: ECS_FARGATE=1; tenant filter on", "the ladder")
+    trace_on_fargate()
 
 
 def test_the_same_without_fargate_is_recorded():
@@ -197,16 +128,9 @@ def test_a_required_function_that_is_gone_is_a_typed_failure():
     hook = REQUIRED[name]
     with Tree() as tree:
         tree.rename_hook(hook, hook[:-1] + "Z")
-        tracer = Tracer(config=f"tracer: {name}\n", binaries=tree.bin)
-        try:
-            tracer.start(wait=False)
-            equal(tracer.proc.wait(60), 69, "exit code")
-            told = tracer.text()
-        finally:
-            tracer.kill()
-            shutil.rmtree(tracer.dir)
-    check(f"{name}: plan: required: {hook.removeprefix('btf_trace_')[:-1]}" in told
-          and "the kernel does not have it" in told, f"it said: {told}")
+        ends(Tracer(config=f"tracer: {name}\n", binaries=tree.bin), 69,
+             f"{name}: plan: required: {hook.removeprefix('btf_trace_')[:-1]}",
+             "the kernel does not have it")
 
 
 def test_an_optional_function_that_is_gone_degrades_and_is_named():
@@ -248,20 +172,9 @@ def test_btf_of_a_file_that_is_named():
                              (lambda: os.truncate(path, 4096), "holds no BTF of this byte order"),
                              (lambda: os.unlink(path), "is missing")):
             spoil()
-            refused(f"btf: {path}\n", words)
+            ends(Tracer(config=f"btf: {path}\n"), 69, words)
             if os.path.exists(path):
                 os.chmod(path, 0o644)
-
-
-def refused(config, words):
-    tracer = Tracer(config=config)
-    try:
-        tracer.start(wait=False)
-        equal(tracer.proc.wait(60), 69, "exit code")
-        check(words in tracer.text(), f"not said: {words}; it said: {tracer.text()}")
-    finally:
-        tracer.kill()
-        shutil.rmtree(tracer.dir)
 
 
 def test_an_instance_that_the_configuration_names():

@@ -16,8 +16,8 @@ ROOT = f"PARTUUID={DISK_ID:08x}-01"  # a name like nvme0n1 may be another disk's
 # What the tests run and busybox has not, or not so that they can use it.
 PROGRAMS = ("bpftool", "curl", "getcap", "insmod", "ip", "iperf3", "nginx", "ps", "setcap", "ss",
             "unshare")
-APPLETS = ("cat", "chmod", "chown", "grep", "id", "kill", "ln", "mkdir", "mount", "poweroff", "sed", "sh",
-           "sleep", "stat", "stty", "sysctl", "tar", "umount")
+APPLETS = ("cat", "chmod", "chown", "env", "grep", "id", "kill", "ln", "mkdir", "mount",
+           "poweroff", "sed", "sh", "sleep", "stat", "stty", "sysctl", "tar", "umount")
 MOUNT_POINTS = ("dev", "proc", "run", "sys", "tmp", "var")
 FILES = {
     "etc/passwd": "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import image
 
@@ -20,6 +21,7 @@ CONSOLE_LINES = 30  # of its tail are shown
 class Ended:
     """How a guest ended: what its tests reported, and what was wrong with itself, if anything."""
     events: list
+    seconds: float
     wrong: str = ""
     console: list = dataclasses.field(default_factory=list)
 
@@ -67,10 +69,11 @@ def boot(kernel, root, payload, directory, timeout_s, append=""):
     for line in (console, report, status):
         if os.path.exists(line):
             os.unlink(line)
+    began = time.monotonic()
     done = subprocess.run(command(kernel, root, payload, (console, report, status), timeout_s,
                                   append), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     said = re.search(r"^exit (\d+)\s*$", read(status), re.MULTILINE)
     wrong = what_is_wrong(done.returncode, int(said.group(1)) if said else None, timeout_s)
     tail = [*read(console).splitlines(), *done.stdout.splitlines()][-CONSOLE_LINES:]
-    return Ended(events_of(read(report)), wrong, tail if wrong else [])
+    return Ended(events_of(read(report)), time.monotonic() - began, wrong, tail if wrong else [])

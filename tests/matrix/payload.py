@@ -33,15 +33,15 @@ def programs(build):
     return [*sorted(glob.glob(os.path.join(build, "bin/*"))), os.path.join(build, "bench/conngen")]
 
 
-def write(path, build, kernel, job):
+def write(path, build, kernel, job, built=BUILT, modules=MODULES):
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
         for name in SOURCES:
             archive.add(os.path.join(ROOT, name), name, filter=belongs_to_root)
-        for name in BUILT:
+        for name in built:
             archive.add(os.path.join(build, name), f"build/{name}", filter=belongs_to_root)
-        modules = kernel.modules(MODULES)
-        for module in modules:
+        files = kernel.modules(modules)
+        for module in files:
             archive.add(module, f"modules/{os.path.basename(module)}", filter=belongs_to_root)
         add_text(archive, "modules/order",
-                 "".join(f"{os.path.basename(module)}\n" for module in modules))
+                 "".join(f"{os.path.basename(module)}\n" for module in files))
         add_text(archive, "job.json", json.dumps(job))

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The committed tables: what is expected of each tracer on each kernel, what each program may cost
-the kernel's verifier."""
+the kernel's verifier, which scenarios are played on which kernels."""
 
 import dataclasses
 import os
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OUTCOMES = ("passes", "not supported")
+ROOT = os.path.dirname(os.path.dirname(HERE))
+NOT_SUPPORTED = "not supported"
+TRACERS = ("tracepoint", "fentry", "kprobe")
+SCENARIOS = "tests/matrix/guest/scenarios"
 
 
 class TableError(Exception):
@@ -16,9 +19,23 @@ class TableError(Exception):
 @dataclasses.dataclass(frozen=True)
 class Expectation:
     line: str
-    tracer: str
-    passes: bool
+    tracer: str  # that is asked for
+    comes_up: str  # a tracer, or NOT_SUPPORTED
+    caps_left: str  # of the loader
     words: str = ""  # that conntraced must say if the tracer is not supported
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    title: str
+    program: str  # among SCENARIOS
+    line: str
+    append: str  # to the kernel's command line
+    archive: bool  # whether the guest is given an archive of BTF
+
+    @property
+    def path(self):
+        return os.path.join(SCENARIOS, self.program)
 
 
 def rows(name, fewest, most):
@@ -33,16 +50,16 @@ def rows(name, fewest, most):
             yield f"{name}:{number}", columns
 
 
-def read_expectation(place, line, tracer, outcome, words=""):
-    if outcome not in OUTCOMES or (outcome == "passes") == bool(words):
-        raise TableError(f"{place}: 'passes', or 'not supported' and what conntraced says then")
-    return Expectation(line, tracer, outcome == "passes", words)
+def read_expectation(place, line, tracer, comes_up, caps_left, words=""):
+    if comes_up not in (*TRACERS, NOT_SUPPORTED) or (comes_up == NOT_SUPPORTED) != bool(words):
+        raise TableError(f"{place}: a tracer, or '{NOT_SUPPORTED}' and what conntraced says then")
+    return Expectation(line, tracer, comes_up, caps_left, words)
 
 
 def expectations(lines):
     """All that is expected, by line of kernels; each line must have some, and no other may."""
     table = {line: [] for line in lines}
-    for place, columns in rows("expected.tsv", 3, 4):
+    for place, columns in rows("expected.tsv", 4, 5):
         expectation = read_expectation(place, *columns)
         if expectation.line not in table:
             raise TableError(f"{place}: no such line of kernels: {expectation.line}")
@@ -50,6 +67,27 @@ def expectations(lines):
     for line, expected in table.items():
         if not expected:
             raise TableError(f"expected.tsv: nothing about {line}")
+    return table
+
+
+def scenarios(lines):
+    """Every scenario, once for each line of kernels that it is played on."""
+    table = []
+    for place, (title, program, on, append, beside) in rows("scenarios.tsv", 5, 5):
+        if not os.path.exists(os.path.join(ROOT, SCENARIOS, program)):
+            raise TableError(f"{place}: no such program in {SCENARIOS}: {program}")
+        if beside not in ("archive", "-"):
+            raise TableError(f"{place}: neither 'archive' nor '-': {beside}")
+        for line in on.split(","):
+            if line not in lines:
+                raise TableError(f"{place}: no such line of kernels: {line}")
+            table.append(Scenario(title, program, line, "" if append == "-" else append,
+                                  beside == "archive"))
+    played = {scenario.program for scenario in table}
+    unplayed = {name for name in os.listdir(os.path.join(ROOT, SCENARIOS))
+                if name.endswith(".py")} - played
+    if unplayed:
+        raise TableError(f"scenarios.tsv: nothing about {unplayed.pop()}")
     return table
 
 

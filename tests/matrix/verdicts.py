@@ -4,9 +4,10 @@
 import dataclasses
 import os
 
+import tables
 import tap
 
-EXITS_UNSUPPORTED = (70,)  # of conntraced, when the kernel can't do what it is to trace by
+EXITS_UNSUPPORTED = (69,)  # of conntraced, when the kernel can't do what it is to trace by
 
 
 @dataclasses.dataclass
@@ -23,14 +24,20 @@ def indented(text):
     return [f"  {line}" for line in text.splitlines()]
 
 
+def console(ended):
+    return [f"console: {line}" for line in ended.console]
+
+
+# --- tracers --------------------------------------------------------------------------------------
+
 def unsupported(expected, tried):
     """(right, result, comments) for a tracer that did not come up."""
     said = tried["log"].splitlines()
     if tried["status"] not in EXITS_UNSUPPORTED:
         return False, f"not tracing, exit status {tried['status']}", said
     reason = next((line for line in said if expected.words in line), "")
-    if expected.passes or not reason:
-        wanted = "it passes" if expected.passes else f"to be told: {expected.words}"
+    if expected.comes_up != tables.NOT_SUPPORTED or not reason:
+        wanted = f"to be told: {expected.words}" if expected.words else expected.comes_up
         return False, f"not supported, expected: {wanted}", said
     return True, f"not supported: {reason[reason.index(expected.words):]}", []
 
@@ -47,13 +54,20 @@ def judge_program(end):
     return points, comments + (indented(end["output"]) if failed else [])
 
 
+def end_of(program, events):
+    """How it ended, None if it did not."""
+    return next((event for event in events
+                 if event["event"] == "end" and event["program"] == program), None)
+
+
 def supported(programs, events):
     """(right, result, comments) for a tracer that came up and the tests that were run with it."""
-    points, comments = [], []
-    ends = {event["program"]: event for event in events if event["event"] == "end"}
+    points, comments, seconds = [], [], 0
     for program in programs:
-        if program in ends:
-            said, more = judge_program(ends[program])
+        end = end_of(program, events)
+        if end:
+            said, more = judge_program(end)
+            seconds += end["seconds"]
         else:
             said, more = [tap.Point(program, "failed")], [f"{program}: did not end"]
         points += said
@@ -62,51 +76,83 @@ def supported(programs, events):
               for verdict in ("passed", "failed", "skipped")}
     result = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()
                        if count or verdict == "passed")
-    return not counts["failed"] and counts["passed"] > 0, result, comments
+    return not counts["failed"] and counts["passed"] > 0, f"{result} ({seconds:.0f} s)", comments
 
 
 def judge_tracer(kernel, expected, programs, ended):
     """What came of a tracer on a kernel, against what was expected."""
-    events = [event for event in ended.events if event["tracer"] == expected.tracer]
+    events = [event for event in ended.events if event.get("tracer") == expected.tracer]
     tried = next((event for event in events if event["event"] == "tracer"), None)
     if not tried:
         right, result, comments = False, "not reached", []
-    elif not tried["tracing"]:
+    elif not tried["comes_up"]:
         right, result, comments = unsupported(expected, tried)
-    elif not expected.passes:
-        right, result, comments = False, "supported, expected: not supported", []
+    elif tried["comes_up"] != expected.comes_up:
+        right, comments = False, []
+        result = f"{tried['comes_up']} came up, expected: {expected.comes_up}"
     else:
         right, result, comments = supported(programs, events)
     if not right and ended.wrong:
-        comments += [f"the guest: {ended.wrong}", *(f"console: {line}" for line in ended.console)]
-    return Verdict(f"{kernel.name} {expected.tracer}: {result}", right, result, comments)
+        comments += [f"the guest: {ended.wrong}", *console(ended)]
+    name = expected.tracer
+    if tried and tried["comes_up"] not in ("", expected.tracer):
+        name += f" ({tried['comes_up']})"
+    return Verdict(f"{kernel.name} {name}: {result}", right, result, comments)
 
 
 def judge_guest(kernel, ended):
     """A guest that did not end well is a failure, whatever its tests said."""
-    return [Verdict(f"{kernel.name}: {ended.wrong}", False, ended.wrong,
-                    [f"console: {line}" for line in ended.console])] if ended.wrong else []
+    return [Verdict(f"{kernel.name}: {ended.wrong}", False, ended.wrong, console(ended))
+            ] if ended.wrong else []
 
+
+# --- scenarios ------------------------------------------------------------------------------------
+
+def judge_scenario(kernel, scenario, ended):
+    """A verdict for each point that it told."""
+    end = end_of(scenario.path, ended.events)
+    if not end:
+        return [Verdict(f"{kernel.name} {scenario.title}: did not end", False,
+                        comments=console(ended))]
+    points, comments = judge_program(end)
+    told = [Verdict(f"{kernel.name} {scenario.title}: {point.name}", point.verdict != "failed",
+                    skip=point.reason if point.verdict == "skipped" else "") for point in points]
+    told[0].comments = comments
+    return told
+
+
+# --- the kernels' verifiers -----------------------------------------------------------------------
 
 def costs(kernel, events):
     """[(kernel, tracer, program, instructions)] of each program that the kernel verified."""
-    return [(kernel.name, event["tracer"], probe["name"], probe["verified_insns"])
-            for event in events if event["event"] == "tracer" for probe in event["probes"]]
+    return sorted({(kernel.name, probe["tracer"], probe["name"], probe["verified_insns"])
+                   for event in events if event["event"] == "tracer" for probe in event["probes"]
+                   if probe["state"] not in ("off", "missing")})
 
 
-def judge_costs(measured, budgets):
-    """The verifier's work, against the budget."""
-    name = "the kernels' verifiers stay within verifier-budget.tsv"
-    if not measured:
-        return Verdict(name, True, skip="conntraced does not tell what they processed")
-    wrong = []
+def largest(measured):
+    """{(tracer, program): (instructions, kernel)} where it took most."""
+    table = {}
     for kernel, tracer, program, instructions in measured:
+        most = max(table.get((tracer, program), (0, "")), (instructions, kernel))
+        table[tracer, program] = most
+    return table
+
+
+def judge_costs(measured, budgets, complete):
+    """The verifiers' work, against the budget. complete: measured on every line of kernels."""
+    wrong = [f"{tracer} {program}: {kernel}: was loaded, but it is not told what that took"
+             for kernel, tracer, program, instructions in measured if not instructions]
+    for (tracer, program), (instructions, kernel) in sorted(largest(measured).items()):
         budget = budgets.get((tracer, program))
         if budget is None:
             wrong.append(f"{tracer} {program}: has no budget; {kernel}: {instructions}")
         elif instructions > budget:
             wrong.append(f"{tracer} {program}: {kernel}: {instructions}, more than {budget}")
-    unused = set(budgets) - {(tracer, program) for _, tracer, program, _ in measured}
-    wrong += [f"{tracer} {program}: has a budget, but no kernel verified it"
-              for tracer, program in sorted(unused)]
-    return Verdict(name, not wrong, comments=wrong)
+    if complete:
+        wrong += [f"{tracer} {program}: has a budget, but no kernel verified it"
+                  for tracer, program in sorted(set(budgets) - set(largest(measured)))]
+    if not measured:
+        wrong.append("no program was loaded")
+    return Verdict("the kernels' verifiers stay within verifier-budget.tsv", not wrong,
+                   comments=wrong)

@@ -136,6 +136,30 @@ static void test_config_masks_every_prefix_length(void **state)
 	}
 }
 
+static void test_config_derives_sizes_from_the_budget(void **state)
+{
+	static const struct {
+		uint64_t budget, ring, conn, live;
+	} rows[] = {
+		{1u << 20, 256u << 10, 2048, 2048},      {5u << 20, 1u << 20, 10240, 10240},
+		{16u << 20, 4u << 20, 32768, 32768},     {31u << 20, 4u << 20, 63488, 63488},
+		{256u << 20, 64u << 20, 524288, 524288}, {512u << 20, 64u << 20, 1048576, 1048576},
+		{1u << 30, 64u << 20, 2097152, 2097152},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config config = {0};
+
+		config_apply_budget(rows[i].budget, &config);
+		assert_int_equal(config.ring_bytes, rows[i].ring);
+		assert_int_equal(config.conn_max, rows[i].conn);
+		assert_int_equal(config.live_max, rows[i].live);
+		assert_in_range(config.conn_max, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX);
+		assert_in_range(config.live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX);
+	}
+}
+
 /* Every number has its word, and no word is there twice. */
 static void test_config_names_every_choice(void **state)
 {
@@ -171,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_config_refuses_more_filters_than_there_is_room),
 		cmocka_unit_test(test_config_refuses_inconsistent_filters),
 		cmocka_unit_test(test_config_masks_every_prefix_length),
+		cmocka_unit_test(test_config_derives_sizes_from_the_budget),
 		cmocka_unit_test(test_config_names_every_choice),
 	};
 

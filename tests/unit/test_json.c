@@ -43,6 +43,12 @@ static const struct event closed = {
 	.uid = 1000,
 	.sport = 51000,
 	.dport = 443,
+	.lost = 4,
+	.reordered = 3,
+	.ecn_marked = 2,
+	.ecn = 1,
+	.closer = CLOSER_LOCAL,
+	.process_ns = 77000,
 	.saddr = {10, 0, 0, 1},
 	.daddr = {192, 0, 2, 7},
 	.comm = "curl",
@@ -78,8 +84,11 @@ static void test_json_a_close_has_every_field_in_order(void **state)
 		"\"retransmits\":1,\"srtt_us\":21,\"rttvar_us\":10,\"min_rtt_us\":9,"
 		"\"state\":\"fin_wait1\",\"seq\":42,\"cpu\":3,\"owner\":\"connect\","
 		"\"partial\":false,\"error\":\"ECONNREFUSED\",\"duration_ns\":4000,"
-		"\"recorded_ns\":1700000000000005000,\"cgroup\":null,\"unit\":null,"
-		"\"container\":null,\"runtime\":null,\"pod\":null}\n");
+		"\"recorded_ns\":1700000000000005000,\"pid_start_ns\":77000,\"lost\":4,"
+		"\"reordered\":3,\"ecn\":true,\"ecn_marked\":2,\"end\":\"error\","
+		"\"closer\":\"local\",\"connect_ns\":1000,\"pair\":\"f410c8e76fd77bd4\",\"seeded\":"
+		"false,\"cgroup\":null,\"unit\":null,\"container\":null,\"runtime\":null,"
+		"\"pod\":null}\n");
 }
 
 static void test_json_what_is_not_known_is_null_or_zero(void **state)
@@ -102,7 +111,9 @@ static void test_json_what_is_not_known_is_null_or_zero(void **state)
 	assert_non_null(strstr(line, "\"pid\":null,\"comm\":\"\",\"uid\":null"));
 	assert_non_null(strstr(line, "\"opened_ns\":0,\"established_ns\":0,\"closed_ns\":0"));
 	assert_non_null(strstr(line, "\"owner\":\"unknown\",\"partial\":true,\"error\":null"));
-	assert_non_null(strstr(line, "\"duration_ns\":0,\"recorded_ns\":1009,"));
+	assert_non_null(
+		strstr(line, "\"duration_ns\":0,\"recorded_ns\":1009,\"pid_start_ns\":null"));
+	assert_non_null(strstr(line, "\"end\":null,\"closer\":null,\"connect_ns\":null"));
 }
 
 static void test_json_an_error_without_a_name_keeps_its_number(void **state)

@@ -382,8 +382,7 @@ static void test_msg_takes_the_samples_of_its_fuzz_harness(void **state)
 		for (const char *c = proto_row(t)->name; *c; c++)
 			path[at++] = (char)tolower((unsigned char)*c);
 		file = fopen(path, "rb");
-		if (!file)
-			fail_msg("%s: %s", path, strerror(errno));
+		assert_non_null(file);
 		len = fread(sample, 1, sizeof(sample), file);
 		fclose(file);
 		assert_in_range(len, 1, sizeof(sample) - 1);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sockets of every network namespace with the process that has them open: a walk over the files of
+ * all processes. When the programs have just been attached it finds those that are older than the
+ * tracer; later it should find none that is not known, and counts those it does. Of several
+ * processes that have a socket open the first one counts.
+ */
+#ifndef CONNTRACE_SEED_H
+#define CONNTRACE_SEED_H
+
+#include "lifecycle.h"
+
+/* The kernel tells only what namespace the children get: unshare(2) without fork is missed. */
+static __always_inline bool task_is_tenant(struct task_struct *task)
+{
+	return !tenants_only() ||
+	       task->nsproxy->pid_ns_for_children->ns.inum == constants.pidns_ino;
+}
+
+static __always_inline void seed_own(struct conn *conn, struct task_struct *task)
+{
+	const __u64 *comm = (const __u64 *)&task->group_leader->comm;
+
+	conn->owner = OWNER_SEEDED;
+	conn->pid = (__u32)task->tgid;
+	conn->uid = task->cred->uid.val;
+	conn->process_ns = task->group_leader->start_boottime;
+	conn->tenant = task_is_tenant(task);
+	conn->comm[0] = comm[0];
+	conn->comm[1] = comm[1];
+}
+
+static __always_inline void seed_socket(struct sock *sk, struct task_struct *task)
+{
+	struct counters *count = counters_get();
+	__u8 state = sk->__sk_common.skc_state;
+	__u32 zero = 0;
+	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+	struct conn *conn;
+
+	if (!count || sk->sk_protocol != IPPROTO_TCP || state == TCP_CLOSE || !state)
+		return;
+	COUNT(count, run_seed);
+	conn = conn_create(sk, count);
+	/* The other programs run already: what they have noted is better than what is seen here. */
+	if (!conn || conn->owner != OWNER_UNKNOWN)
+		return;
+	seed_own(conn, task);
+	if (state == TCP_LISTEN) {
+		conn->owner = OWNER_LISTEN;
+		conn->flags = CONN_LISTENER;
+	} else if (!conn_is_open(conn)) {
+		conn->flags = CONN_OPENED | CONN_SEEDED;
+		COUNT(count, opened_seeded);
+		if (all && all->seeded)
+			COUNT(count, unaccounted);
+	}
+}
+
+SEC("iter/task_file")
+int seed_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (sk)
+		seed_socket(sk, task);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 240
+"""What was open before the tracer began: listed at once, with its owner, and closed complete."""
+
+import collections
+import ctypes
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+
+from harness import Tracer, check, equal, load, main, network_namespace, wait_for
+
+# Opens N connections between two processes, says who has them, closes them when told.
+HOLD = """
+import os, resource, socket, sys
+n = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (n + 100,) * 2)
+listener = socket.create_server((sys.argv[2], 0), backlog=4096)
+told, tell = os.pipe()
+child = os.fork()
+if child == 0:
+    os.close(tell)
+    accepted = [listener.accept()[0] for _ in range(n)]
+    os.read(told, 1)
+    os._exit(0)
+connected = [socket.create_connection(listener.getsockname()) for _ in range(n)]
+listener.close()
+print(os.getpid(), child, *(s.getsockname()[1] for s in connected), flush=True)
+sys.stdin.readline()
+"""
+
+PAIRS = 10  # of processes: the limit of open files is for each
+COUNT = load(50000) // 2 // PAIRS * PAIRS  # connections: two ends each
+
+
+class Holder:
+    """A client and a server process with connections between them."""
+
+    def __init__(self, prefix, address, count):
+        self.process = subprocess.Popen([*prefix, sys.executable, "-c", HOLD, str(count), address],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.client, self.server, *ports = map(int, self.process.stdout.readline().split())
+        self.ends = {(address, port) for port in ports}
+
+    def close(self):
+        self.process.communicate("\n")
+        equal(self.process.returncode, 0, "the holder's exit code")
+
+
+def test_connections_that_were_open_before_are_listed_with_their_owner():
+    with network_namespace() as (prefix, netns):
+        holders = []
+        try:
+            for i in range(PAIRS):
+                holders.append(Holder(prefix, f"127.0.1.{i + 1}", COUNT // PAIRS))
+            tracer = Tracer()
+            tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                                "memory_budget: 64MiB\nsnapshot_interval: 1h\n")
+            with tracer:
+                status = tracer.status()
+                check(status["counters"]["opened_seeded"] >= 2 * COUNT,
+                      f"seeded {status['counters']['opened_seeded']} of {2 * COUNT}")
+                text = tracer.cli("list", "--json", timeout=120).stdout
+                live = [r for r in map(json.loads, text.splitlines()) if r["netns"] == netns]
+                (seed,) = [s for s in status["ladder"] if s["step"] == "seed"]
+                print(f"# {2 * COUNT} ends seeded in {seed['duration_us']} us")
+                ends = collections.defaultdict(set)
+                for r in live:
+                    ends[r["pid"]].add((r["saddr"], r["sport"], r["daddr"], r["dport"]))
+                for holder in holders:
+                    ours, theirs = ends[holder.client], ends[holder.server]
+                    equal({(daddr, sport) for _, sport, daddr, _ in ours}, holder.ends,
+                          "the client's ends")
+                    equal({(saddr, dport) for saddr, _, _, dport in theirs}, holder.ends,
+                          "the server's ends")
+                equal(len(live), 2 * COUNT, "ends listed")
+                words = collections.Counter((r["owner"], r["seeded"], r["partial"]) for r in live)
+                equal(words, {("seeded", True, True): 2 * COUNT}, "how they are known")
+                for holder in holders:
+                    holder.close()
+                wait_for("all closes", lambda: tracer.status()["counters"]["closed"] >= 2 * COUNT,
+                         60)
+                closed = tracer.closes(netns, 2 * COUNT)
+                status = tracer.status()
+            equal(len(closed), 2 * COUNT, "close records")
+            equal(collections.Counter(r["pid"] for r in closed),
+                  {pid: COUNT // PAIRS for h in holders for pid in (h.client, h.server)},
+                  "owners at the end")
+            check(all(r["seeded"] for r in closed), "a close that is not seeded")
+            identity = status["identity"]
+            check(identity["holds"] and identity["dropped"] == 0, f"identity: {identity}")
+        finally:
+            for holder in holders:
+                holder.process.kill()
+                holder.process.wait()
+
+
+def test_a_listener_that_was_there_before_owns_what_it_accepts():
+    with network_namespace() as (prefix, netns):
+        text = """
+import os, socket, sys
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], os.getpid(), flush=True)
+c, _ = s.accept()
+sys.stdin.readline()
+"""
+        server = subprocess.Popen([*prefix, sys.executable, "-c", text], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        try:
+            port, pid = map(int, server.stdout.readline().split())
+            with Tracer() as tracer:
+                if "missing" in [p["state"] for p in tracer.status()["probes"]
+                                 if p["name"] == "seed_sockets"]:
+                    return "this kernel cannot tell a file's socket"
+                client = subprocess.Popen(
+                    [*prefix, sys.executable, "-c", "import socket, sys; s = socket."
+                     "create_connection(('127.0.0.1', int(sys.argv[1]))); sys.stdin.readline()",
+                     str(port)], stdin=subprocess.PIPE, text=True)
+
+                def accepted():
+                    text = tracer.cli("list", "--json").stdout
+                    return [r for r in map(json.loads, text.splitlines())
+                            if r["netns"] == netns and r["direction"] == "incoming"]
+                (record,) = wait_for("the accepted end in the list", accepted)
+                equal(record["pid"], pid, "its process")
+                check(not record["seeded"] and not record["partial"], f"{record}")
+                client.communicate("\n")
+                server.communicate("\n")
+        finally:
+            server.kill()
+            server.wait()
+    return None
+
+
+def bpf(command, attributes):
+    """bpf(2): the kernel's answer."""
+    buffer = ctypes.create_string_buffer(attributes.ljust(120, b"\0"))
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = libc.syscall(321 if os.uname().machine == "x86_64" else 280, command, buffer, 120)
+    check(answer >= 0, f"bpf({command}): {os.strerror(ctypes.get_errno())}")
+    return answer
+
+
+def maps_of(pid):
+    """Ids of the BPF maps that a process has open."""
+    for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{name}", encoding="ascii") as f:
+            yield from (int(line.split()[1]) for line in f if line.startswith("map_id:"))
+
+
+def forget(tracer, socket_fd):
+    """Take from the tracer what it remembers of a socket, as if it had never seen it."""
+    maps = json.loads(subprocess.run(["bpftool", "map", "show", "-j"], capture_output=True,
+                                     text=True, check=True).stdout)
+    ours = set(maps_of(tracer.process("supervisor")["pid"]))
+    (map_id,) = [m["id"] for m in maps if m["id"] in ours and m.get("name") == "connections"]
+    map_fd = bpf(14, struct.pack("<III", map_id, 0, 0))  # BPF_MAP_GET_FD_BY_ID
+    try:
+        key = ctypes.c_int(socket_fd)
+        bpf(3, struct.pack("<IIQ", map_fd, 0, ctypes.addressof(key)))  # BPF_MAP_DELETE_ELEM
+    finally:
+        os.close(map_fd)
+
+
+def test_a_connection_that_no_program_saw_begin_is_found_and_counted():
+    with Tracer() as tracer:
+        if "table" in [s for s in tracer.status()["ladder"] if s["step"] == "plan"][-1]["detail"]:
+            return "the table cannot be told to forget a socket"
+        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
+                            "snapshot_interval: 200ms\n")
+        tracer.proc.send_signal(signal.SIGHUP)
+        wait_for("the new interval",
+                 lambda: tracer.status()["config"]["snapshot_interval_ms"] == 200)
+        wait_for("the loader", lambda: tracer.running("loader"))
+        with socket.create_server(("127.0.0.1", 0)) as listener, \
+                socket.create_connection(listener.getsockname()) as client, \
+                listener.accept()[0] as server:
+            equal(tracer.status()["counters"]["unaccounted"], 0, "before")
+            forget(tracer, client.fileno())
+            wait_for("it is counted",
+                     lambda: tracer.status()["counters"]["unaccounted"] == 1, 20)
+            wait_for("it is told", lambda: "1 connections were found open" in tracer.text())
+            port = client.getsockname()[1]
+            live = [r for r in map(json.loads, tracer.cli("list", "--json").stdout.splitlines())
+                    if r["sport"] == port]
+            equal([(r["pid"], r["seeded"]) for r in live], [(os.getpid(), True)], "in the list")
+            del server
+    return None
+
+
+if __name__ == "__main__":
+    main([test_connections_that_were_open_before_are_listed_with_their_owner,
+          test_a_listener_that_was_there_before_owns_what_it_accepts,
+          test_a_connection_that_no_program_saw_begin_is_found_and_counted])
