@@ -43,6 +43,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # --- what each program is made of -------------------------------------------------------------
 
 COMMON := \
+	common/cgroupfs.c \
 	common/chan.c \
 	common/config.c \
 	common/dispatch.c \
@@ -62,6 +63,12 @@ CHILD := \
 
 # Static: a host that runs the loader needs no libbpf.
 LIBBPF := -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
+
+# From a cgroup's id to what its path says.
+CGROUPS := \
+	exporter/cgroup_cache.c \
+	exporter/cgroup_name.c \
+	exporter/cgroups.c
 
 # Texts to a configuration: all of the verifier but its process.
 SCHEMA := \
@@ -106,6 +113,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
+	$(CGROUPS) \
 	exporter/clients.c \
 	exporter/clock.c \
 	exporter/counters.c \
@@ -157,6 +165,7 @@ conntrace_SRC := $(COMMON) \
 	cli/status_json.c \
 	cli/status_text.c \
 	cli/tail.c \
+	$(CGROUPS) \
 	exporter/clock.c \
 	exporter/decode.c \
 	exporter/ending.c \
@@ -188,6 +197,9 @@ DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 test_btf_SRC := loader/btf.c loader/object.c
 test_btf_LIB := $(LIBBPF)
+test_cgroup_cache_SRC := exporter/cgroup_cache.c
+test_cgroup_name_SRC := exporter/cgroup_name.c
+test_cgroups_SRC := $(CGROUPS)
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c
@@ -198,8 +210,9 @@ test_doctor_judge_SRC := cli/doctor_judge.c cli/doctor_judge_files.c common/conf
 	common/dispatch.c common/msg.c common/msgfmt.c common/privs.c common/proto.c loader/plan.c \
 	loader/tracer.c
 test_doctor_judge_LIB := -lcap -lmsgpackc
+test_exporter_sandbox_SRC := exporter/sandbox.c common/landlock.c common/seccomp.c
 test_instance_SRC := loader/instance.c common/config.c
-test_json_SRC := exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
+test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
 test_loss_SRC := exporter/loss.c
@@ -230,12 +243,14 @@ test_tracer_LIB := -lmsgpackc $(LIBBPF)
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
+	exporter/names.c
 fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common/proto.c
 fuzz_config_LIB := -lyaml -lmsgpackc
 fuzz_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 fuzz_msg_LIB := -lmsgpackc
-fuzz_decode_SRC := exporter/decode.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c \
-	exporter/table.c
+fuzz_decode_SRC := exporter/cgroup_name.c exporter/decode.c exporter/ending.c exporter/json.c \
+	exporter/jsonbuf.c exporter/names.c exporter/table.c
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
 

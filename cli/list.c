@@ -9,7 +9,7 @@
 int cli_list(const struct cli_options *options)
 {
 	static struct client client;
-	struct records records;
+	static struct records records;
 	int next = 1;
 	int code = records_open(&records, &client, "list", options, ASK_LIST);
 

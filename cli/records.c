@@ -6,16 +6,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/cgroupfs.h"
 #include "common/log.h"
+#include "common/loop.h"
 #include "exporter/clock.h"
 #include "exporter/decode.h"
 #include "exporter/json.h"
 #include "exporter/table.h"
 
+#define CGROUPS_MAX 8192u
+
+static int format_json(struct records *records, const struct event *event, char *out, size_t cap)
+{
+	const struct json_context context = {
+		.offset_ns = records->offset_ns,
+		.cgroup = cgroups_find(&records->cgroups, event->cgroup_id, loop_now_ms()),
+	};
+
+	return json_event(event, &context, out, cap);
+}
+
 static void print_event(struct records *records, const struct event *event)
 {
 	char line[JSON_LINE_MAX > TABLE_LINE_MAX ? JSON_LINE_MAX : TABLE_LINE_MAX];
-	int len = records->json ? json_event(event, records->offset_ns, line, sizeof(line))
+	int len = records->json ? format_json(records, event, line, sizeof(line))
 				: table_event(event, records->offset_ns, line);
 
 	if (len > 0 && fwrite(line, 1, (size_t)len, stdout) != (size_t)len)
@@ -72,8 +86,13 @@ int records_open(struct records *records, struct client *client, const char *com
 	char header[TABLE_LINE_MAX];
 	int err;
 
-	*records = (struct records){.command = command, .json = options->json};
+	memset(records, 0, sizeof(*records));
+	records->command = command;
+	records->json = options->json;
 	records->offset_ns = clock_offset_ns();
+	/* Without memory for them they stay unknown. */
+	(void)cgroups_open(&records->cgroups, options->json ? cgroupfs_open() : -1, CGROUPS_MAX,
+			   false, loop_now_ms());
 	/* A reader that goes away is seen as an error of standard output. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	err = client_open(client, options->socket, ask);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What list and tail have in common: records come in, lines go out. */
+/*
+ * What list and tail have in common: records come in, lines go out. They look for the cgroups
+ * themselves, when a record comes: what is gone by then is not known.
+ */
 #ifndef CLI_RECORDS_H
 #define CLI_RECORDS_H
 
@@ -7,7 +10,9 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "exporter/cgroups.h"
 
+/* Large: static. */
 struct records {
 	const char *command; /* for error messages */
 	bool json;
@@ -15,6 +20,7 @@ struct records {
 	bool failed;  /* and said that it went wrong, or the records made no sense */
 	bool unheard; /* standard output takes no more */
 	int64_t offset_ns;
+	struct cgroups cgroups;
 };
 
 /* The handlers of RECORDS and DONE; ctx is a struct records. */

@@ -29,7 +29,7 @@ static void catch_signals(void)
 int cli_tail(const struct cli_options *options)
 {
 	static struct client client;
-	struct records records;
+	static struct records records;
 	int next = 1;
 	int code = records_open(&records, &client, "tail", options, ASK_TAIL);
 

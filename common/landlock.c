@@ -35,11 +35,18 @@ static struct ruleset ruleset_for(int abi, bool no_tcp)
 	return set;
 }
 
+static uint64_t rights_in(const struct landlock_room *room)
+{
+	if (room->names)
+		return LANDLOCK_ACCESS_FS_READ_DIR;
+	return room->write ? FS_READ | FS_WRITE : FS_READ;
+}
+
 static int add_rooms(int ruleset_fd, const struct landlock_room *rooms, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct landlock_path_beneath_attr beneath = {
-			.allowed_access = rooms[i].write ? FS_READ | FS_WRITE : FS_READ,
+			.allowed_access = rights_in(&rooms[i]),
 			.parent_fd = rooms[i].fd,
 		};
 

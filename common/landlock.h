@@ -10,6 +10,7 @@
 struct landlock_room {
 	int fd;
 	bool write; /* else only reading */
+	bool names; /* not even that: only what directories hold */
 };
 
 /* The kernel's ABI (≥ 1), 0 if it has no Landlock, or a negative errno. */

@@ -49,6 +49,7 @@ enum fd_kind {
 	FD_PROGRAM, /* a loaded program, to ask the kernel how it fares */
 	FD_OUTPUT,  /* an open file, or the directory that output_path is in */
 	FD_SOURCE,  /* directory of configuration texts */
+	FD_CGROUP,  /* root directory of the cgroup (v2) tree */
 	FD_KIND_COUNT,
 };
 

@@ -24,7 +24,11 @@
 	X(live, "live connections in the table") \
 	X(walk_live, "live connections at the last complete walk") \
 	X(ring_used, "bytes waiting in the ring") \
-	X(clients, "command-line clients being served")
+	X(clients, "command-line clients being served") \
+	X(cgroups, "cgroups known, those that are gone included") \
+	X(cgroups_evicted, "cgroups forgotten because there was no room for more") \
+	X(cgroups_unknown, "lines for which the cgroup was not known") \
+	X(cgroup_scans, "listings of the whole cgroup tree")
 /* clang-format on */
 
 /* clang-format off */

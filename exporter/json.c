@@ -12,23 +12,23 @@
 struct field {
 	const char *name;
 	void (*put)(struct jsonbuf *json, const struct event *event, const struct field *field,
-		    int64_t offset_ns);
+		    const struct json_context *context);
 	size_t offset;
 	const char *(*word)(uint32_t number);
 };
 
 #define PUT(kind) \
 	static void put_##kind(struct jsonbuf *json, const struct event *event, \
-			       const struct field *field, int64_t offset_ns)
+			       const struct field *field, const struct json_context *context)
 
-#define UNUSED ((void)field, (void)offset_ns)
+#define UNUSED ((void)field, (void)context)
 
 #define PUT_NUMBER(type) \
 	PUT(type) \
 	{ \
 		type value; \
 \
-		(void)offset_ns; \
+		(void)context; \
 		memcpy(&value, (const uint8_t *)event + field->offset, sizeof(value)); \
 		jsonbuf_u64(json, value); \
 	}
@@ -43,14 +43,14 @@ PUT(time)
 	uint64_t value;
 
 	memcpy(&value, (const uint8_t *)event + field->offset, sizeof(value));
-	jsonbuf_u64(json, value ? value + (uint64_t)offset_ns : 0);
+	jsonbuf_u64(json, value ? value + (uint64_t)context->offset_ns : 0);
 }
 
 PUT(word)
 {
 	const char *word = field->word(*((const uint8_t *)event + field->offset));
 
-	(void)offset_ns;
+	(void)context;
 	if (word)
 		jsonbuf_string(json, word, SIZE_MAX);
 	else
@@ -61,7 +61,7 @@ PUT(address)
 {
 	char text[NAMES_TEXT_MAX];
 
-	(void)offset_ns;
+	(void)context;
 	names_address(event->family, (const uint8_t *)event + field->offset, text);
 	jsonbuf_string(json, text, sizeof(text));
 }
@@ -72,7 +72,7 @@ PUT(owned)
 	if (event->owner == OWNER_UNKNOWN)
 		jsonbuf_null(json);
 	else
-		put_uint32_t(json, event, field, offset_ns);
+		put_uint32_t(json, event, field, context);
 }
 
 PUT(comm)
@@ -162,6 +162,54 @@ PUT(pair)
 	jsonbuf_string(json, text, sizeof(text));
 }
 
+/* --- of the cgroup: null where nothing is known, or where its path doesn't say --- */
+
+static const struct cgroup_name *cgroup_of(const struct json_context *context)
+{
+	static const struct cgroup_name unknown;
+
+	return context->cgroup ? context->cgroup : &unknown;
+}
+
+static void put_text(struct jsonbuf *json, const char *text, size_t max)
+{
+	if (text && max && text[0])
+		jsonbuf_string(json, text, max);
+	else
+		jsonbuf_null(json);
+}
+
+PUT(cgroup)
+{
+	(void)event;
+	(void)field;
+	put_text(json, cgroup_of(context)->path, CGROUP_PATH_MAX);
+}
+
+PUT(cgroup_part)
+{
+	const struct cgroup_name *name = cgroup_of(context);
+	struct cgroup_part part;
+
+	(void)event;
+	memcpy(&part, (const uint8_t *)name + field->offset, sizeof(part));
+	put_text(json, name->path + part.at, part.len);
+}
+
+PUT(runtime)
+{
+	(void)event;
+	(void)field;
+	put_text(json, cgroup_name_runtime(cgroup_of(context)->runtime), SIZE_MAX);
+}
+
+PUT(pod)
+{
+	(void)event;
+	(void)field;
+	put_text(json, cgroup_of(context)->pod, CGROUP_POD_MAX);
+}
+
 #define AT(member) offsetof(struct event, member)
 #define NUMBER(type, member) \
 	{ \
@@ -217,9 +265,14 @@ static const struct field fields[] = {
 	{"connect_ns", put_connect, 0, NULL},
 	{"pair", put_pair, 0, NULL},
 	{"seeded", put_seeded, 0, NULL},
+	{"cgroup", put_cgroup, 0, NULL},
+	{"unit", put_cgroup_part, offsetof(struct cgroup_name, unit), NULL},
+	{"container", put_cgroup_part, offsetof(struct cgroup_name, container), NULL},
+	{"runtime", put_runtime, 0, NULL},
+	{"pod", put_pod, 0, NULL},
 };
 
-int json_event(const struct event *event, int64_t offset_ns, char *out, size_t cap)
+int json_event(const struct event *event, const struct json_context *context, char *out, size_t cap)
 {
 	struct jsonbuf json;
 
@@ -227,7 +280,7 @@ int json_event(const struct event *event, int64_t offset_ns, char *out, size_t c
 	jsonbuf_open(&json, '{');
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		jsonbuf_key(&json, fields[i].name);
-		fields[i].put(&json, event, &fields[i], offset_ns);
+		fields[i].put(&json, event, &fields[i], context);
 	}
 	jsonbuf_close(&json, '}');
 	jsonbuf_newline(&json);

@@ -7,15 +7,22 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
+#include "exporter/cgroup_name.h"
 
-/* Longest line: every number at its widest, every byte of comm escaped. */
-#define JSON_LINE_MAX 2048u
+/* Longest line: every number at its widest, every byte of comm and of the cgroup's path escaped. */
+#define JSON_LINE_MAX 5376u
+
+/* What is said in a line and is not in the record. */
+struct json_context {
+	int64_t offset_ns;                /* clock_offset_ns(): makes CLOCK_REALTIME of its times */
+	const struct cgroup_name *cgroup; /* of event.cgroup_id; NULL = not known */
+};
 
 /*
- * Write the line, with its newline, to out. offset_ns is what clock_offset_ns() gave: it makes
- * CLOCK_REALTIME of the record's times. Returns the length, or -EMSGSIZE if cap is too small
+ * Write the line, with its newline, to out. Returns the length, or -EMSGSIZE if cap is too small
  * (JSON_LINE_MAX never is).
  */
-int json_event(const struct event *event, int64_t offset_ns, char *out, size_t cap);
+int json_event(const struct event *event, const struct json_context *context, char *out,
+	       size_t cap);
 
 #endif

@@ -22,11 +22,17 @@
 #define DRAIN_WAIT_MS 200  /* at the end */
 #define DRAIN_MS      2000 /* in all */
 
+/* Cgroups known for so many connections one, within the room that the budget has for these. */
+#define CONNECTIONS_PER_CGROUP 16u
+#define CGROUPS_MIN            256u
+#define CGROUPS_MAX            8192u
+
 struct exporter {
 	struct child child;
 	struct pump pump;
 	struct config config;
 	bool configured;
+	bool table; /* is what is written */
 	int ring_fd;
 	int tick_fd;
 	int watch_fd;
@@ -71,6 +77,15 @@ static void on_tick(void *ctx, uint32_t events)
 		return;
 	turn(exporter);
 	clients_tick(&exporter->pump.clients);
+	cgroups_refresh(&exporter->pump.cgroups, loop_now_ms());
+}
+
+static void on_cgroups(void *ctx, uint32_t events)
+{
+	struct exporter *exporter = ctx;
+
+	(void)events;
+	cgroups_refresh(&exporter->pump.cgroups, loop_now_ms());
 }
 
 static void on_clock(void *ctx, uint32_t events)
@@ -119,11 +134,26 @@ static const char *output_remedy(int err)
 	}
 }
 
+static int open_cgroups(struct exporter *exporter, int fd)
+{
+	struct cgroups *cgroups = &exporter->pump.cgroups;
+	uint32_t max = exporter->config.live_max / CONNECTIONS_PER_CGROUP;
+	int err;
+
+	max = max < CGROUPS_MIN ? CGROUPS_MIN : max > CGROUPS_MAX ? CGROUPS_MAX : max;
+	err = cgroups_open(cgroups, fd, max, true, loop_now_ms());
+	if (err)
+		return fail(exporter, err, "table of cgroups");
+	if (cgroups->root_fd >= 0 && cgroups->watch_fd < 0)
+		log_warning("cgroups: can't be watched, short-lived ones stay unknown: raise "
+			    "fs.inotify.max_user_instances");
+	return 0;
+}
+
 static int open_output(struct exporter *exporter, int fd, const char *kind)
 {
 	struct sink *sink = &exporter->pump.sink;
 	const char *path = exporter->config.output_path;
-	bool table = exporter->config.output_format == FORMAT_TABLE;
 	int err;
 
 	if (strcmp(kind, "directory") == 0) {
@@ -138,10 +168,11 @@ static int open_output(struct exporter *exporter, int fd, const char *kind)
 			   strerror(-err), output_remedy(err));
 		return err;
 	}
+	exporter->table = exporter->config.output_format == FORMAT_TABLE;
 	if (exporter->config.output_format == FORMAT_AUTO)
-		table = isatty(sink->fd);
+		exporter->table = isatty(sink->fd);
 	tzset();
-	pump_begin(&exporter->pump, table);
+	pump_begin(&exporter->pump, exporter->table);
 	return 0;
 }
 
@@ -185,13 +216,20 @@ static int watch(struct exporter *exporter)
 		err = loop_add(loop, exporter->watch_fd, EPOLLIN, on_clock, exporter);
 	if (!err)
 		err = loop_add(loop, exporter->ring_fd, EPOLLIN | EPOLLET, on_ring, exporter);
+	/* Edge-triggered: what there was no credit for waits until the tick. */
+	if (!err && exporter->pump.cgroups.watch_fd >= 0)
+		err = loop_add(loop, exporter->pump.cgroups.watch_fd, EPOLLIN | EPOLLET, on_cgroups,
+			       exporter);
 	if (err)
 		return err;
 	exporter->tick_fd = loop_timer(loop, 1, TICK_MS, on_tick, exporter);
 	return exporter->tick_fd < 0 ? exporter->tick_fd : 0;
 }
 
-/* Each of these fds once, and nothing else. Returns 0, or -EPROTO with nothing taken. */
+/*
+ * Each of these fds once, and nothing else; only the cgroups may be missing. Returns 0, or -EPROTO
+ * with nothing taken.
+ */
 static int sort_fds(const struct msg_manifest *manifest, uint32_t fd_count,
 		    uint32_t at[FD_KIND_COUNT])
 {
@@ -199,14 +237,15 @@ static int sort_fds(const struct msg_manifest *manifest, uint32_t fd_count,
 	const uint32_t needed_count = sizeof(needed) / sizeof(needed[0]);
 
 	memset(at, 0xff, sizeof(*at) * FD_KIND_COUNT);
-	if (manifest->fd_count != fd_count || fd_count != needed_count)
+	if (manifest->fd_count != fd_count)
 		return -EPROTO;
 	for (uint32_t i = 0; i < fd_count; i++)
 		at[manifest->fds[i].kind] = i;
 	for (uint32_t i = 0; i < needed_count; i++)
 		if (at[needed[i]] >= fd_count)
 			return -EPROTO;
-	return 0;
+	/* One of another kind, or one twice, would be one more. */
+	return fd_count == needed_count + (at[FD_CGROUP] < fd_count) ? 0 : -EPROTO;
 }
 
 static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
@@ -225,12 +264,15 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	if (!err)
 		err = open_output(exporter, dispatch_take_fd(fds, at[FD_OUTPUT]),
 				  manifest->fds[at[FD_OUTPUT]].name);
+	if (!err) /* -1 if there is none; a table doesn't show them */
+		err = open_cgroups(exporter,
+				   exporter->table ? -1 : dispatch_take_fd(fds, at[FD_CGROUP]));
 	if (err)
 		return err;
 	err = watch(exporter);
 	if (err)
 		return fail(exporter, err, "event loop");
-	err = sandbox_enter(&what);
+	err = sandbox_enter(exporter->pump.cgroups.root_fd, &what);
 	if (err)
 		return fail(exporter, err, what);
 	err = child_ready(&exporter->child);
@@ -256,6 +298,10 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_EXPORTER_walk_live] = pump->walk_live;
 	stats->values[STAT_EXPORTER_ring_used] = ring_used(&pump->ring);
 	stats->values[STAT_EXPORTER_clients] = pump->clients.count;
+	stats->values[STAT_EXPORTER_cgroups] = pump->cgroups.cache.count;
+	stats->values[STAT_EXPORTER_cgroups_evicted] = pump->cgroups.evicted;
+	stats->values[STAT_EXPORTER_cgroups_unknown] = pump->cgroups.unknown;
+	stats->values[STAT_EXPORTER_cgroup_scans] = pump->cgroups.scans;
 }
 
 /* Returns whether all was written. */

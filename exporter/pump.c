@@ -16,9 +16,19 @@ _Static_assert(JSON_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
 _Static_assert(TABLE_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
 _Static_assert(MARKER_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
 
-static int format_table(const struct event *event, int64_t offset_ns, char *out, size_t cap)
+static int format_table(struct pump *pump, const struct event *event, char *out, size_t cap)
 {
-	return cap < TABLE_LINE_MAX ? -EMSGSIZE : table_event(event, offset_ns, out);
+	return cap < TABLE_LINE_MAX ? -EMSGSIZE : table_event(event, pump->offset_ns, out);
+}
+
+static int format_json(struct pump *pump, const struct event *event, char *out, size_t cap)
+{
+	const struct json_context context = {
+		.offset_ns = pump->offset_ns,
+		.cgroup = cgroups_find(&pump->cgroups, event->cgroup_id, loop_now_ms()),
+	};
+
+	return json_event(event, &context, out, cap);
 }
 
 void pump_begin(struct pump *pump, bool table)
@@ -26,7 +36,7 @@ void pump_begin(struct pump *pump, bool table)
 	char *out;
 	size_t cap;
 
-	pump->format = table ? format_table : json_event;
+	pump->format = table ? format_table : format_json;
 	pump->format_marker = table ? marker_table : marker_json;
 	out = table ? sink_room(&pump->sink, &cap) : NULL;
 	if (out)
@@ -186,7 +196,7 @@ static void handle(struct pump *pump, const struct ring_record *record, char *ou
 	pump->walk_updates += event.type == EVENT_UPDATE;
 	keep_live(pump, &event);
 	clients_record(&pump->clients, &event);
-	len = pump->format(&event, pump->offset_ns, out, cap);
+	len = pump->format(pump, &event, out, cap);
 	if (len > 0)
 		sink_put(&pump->sink, (size_t)len, event.type);
 	else

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
+#include "exporter/cgroups.h"
 #include "exporter/clients.h"
 #include "exporter/live.h"
 #include "exporter/loss.h"
@@ -31,9 +32,10 @@ struct pump {
 	struct sink sink;
 	struct live live;
 	struct clients clients;
+	struct cgroups cgroups;
 	const struct counters *counters; /* slots */
 	struct ledger *ledger;
-	int (*format)(const struct event *event, int64_t offset_ns, char *out, size_t cap);
+	int (*format)(struct pump *pump, const struct event *event, char *out, size_t cap);
 	int (*format_marker)(const struct loss_marker *marker, int64_t offset_ns, uint64_t began_ns,
 			     char *out);
 	int64_t offset_ns; /* clock_offset_ns() */
@@ -58,7 +60,8 @@ enum pump_end {
 	PUMP_DAMAGED, /* the ring makes no sense */
 };
 
-/* Begin the output: the header of a table. ring, sink, live, clients and ledger are open. */
+/* Begin the output: the header of a table. ring, sink, live, clients, cgroups and
+   ledger are open. */
 void pump_begin(struct pump *pump, bool table);
 
 /*

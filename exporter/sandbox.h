@@ -4,9 +4,9 @@
 
 /*
  * Give up everything that running on needs not: no file can be opened, no socket made, no process
- * touched. All that is needed must be open. Returns 0, or a negative errno with *what naming the
- * part that failed.
+ * touched. All that is needed must be open. Directories can be listed below cgroup_fd; -1: none.
+ * Returns 0, or a negative errno with *what naming the part that failed.
  */
-int sandbox_enter(const char **what);
+int sandbox_enter(int cgroup_fd, const char **what);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/cgroupfs.h"
 #include "common/log.h"
 #include "supervisor/children.h"
 #include "supervisor/configure.h"
@@ -76,7 +77,7 @@ static void equip_exporter(struct proc *proc)
 	bool standard = strcmp(path, "-") == 0;
 	struct msg_start start = {.manifest.identity = custody->manifest.identity};
 	int output = standard ? STDOUT_FILENO : open_directory_of(path);
-	int fds[PROTO_FDS_MAX];
+	int fds[PROTO_FDS_MAX], cgroup;
 
 	if (output < 0) {
 		unequipped(proc, EX_CANTCREAT, "output", path, errno,
@@ -87,9 +88,14 @@ static void equip_exporter(struct proc *proc)
 	add_fd(&start, fds, FD_COUNTERS, MAP_COUNTERS, custody_fd(custody, FD_COUNTERS));
 	add_fd(&start, fds, FD_LEDGER, MAP_LEDGER, custody_fd(custody, FD_LEDGER));
 	add_fd(&start, fds, FD_OUTPUT, standard ? "stdout" : "directory", output);
+	cgroup = cgroupfs_open();
+	if (cgroup >= 0)
+		add_fd(&start, fds, FD_CGROUP, "cgroup", cgroup);
 	send_config_and_start(proc, &start, fds);
 	if (!standard)
 		close(output);
+	if (cgroup >= 0)
+		close(cgroup);
 }
 
 static void equip_poller(struct proc *proc)

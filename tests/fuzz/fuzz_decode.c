@@ -13,16 +13,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const struct json_context context = {.offset_ns = 1700000000000000000};
 	char line[JSON_LINE_MAX];
 	struct event event;
 	int len;
 
 	if (decode_event(data, size, &event) != DECODE_OK || event.type == EVENT_WALK)
 		return 0;
-	len = json_event(&event, 1700000000000000000, line, sizeof(line));
+	len = json_event(&event, &context, line, sizeof(line));
 	if (len <= 0 || memchr(line, '\n', (size_t)len) != line + len - 1)
 		abort();
-	len = table_event(&event, 1700000000000000000, line);
+	len = table_event(&event, context.offset_ns, line);
 	if (len <= 0 || (size_t)len > TABLE_WIDTH + 1)
 		abort();
 	for (int i = 0; i < len - 1; i++)

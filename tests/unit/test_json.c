@@ -54,14 +54,19 @@ static const struct event closed = {
 	.comm = "curl",
 };
 
-static const char *line_of(const struct event *event, int64_t offset_ns)
+static const char *line_in(const struct event *event, const struct json_context *context)
 {
 	static char line[JSON_LINE_MAX + 1];
-	int len = json_event(event, offset_ns, line, JSON_LINE_MAX);
+	int len = json_event(event, context, line, JSON_LINE_MAX);
 
 	assert_true(len > 0);
 	line[len] = '\0';
 	return line;
+}
+
+static const char *line_of(const struct event *event, int64_t offset_ns)
+{
+	return line_in(event, &(struct json_context){.offset_ns = offset_ns});
 }
 
 static void test_json_a_close_has_every_field_in_order(void **state)
@@ -82,7 +87,8 @@ static void test_json_a_close_has_every_field_in_order(void **state)
 		"\"recorded_ns\":1700000000000005000,\"pid_start_ns\":77000,\"lost\":4,"
 		"\"reordered\":3,\"ecn\":true,\"ecn_marked\":2,\"end\":\"error\","
 		"\"closer\":\"local\",\"connect_ns\":1000,\"pair\":\"f410c8e76fd77bd4\",\"seeded\":"
-		"false}\n");
+		"false,\"cgroup\":null,\"unit\":null,\"container\":null,\"runtime\":null,"
+		"\"pod\":null}\n");
 }
 
 static void test_json_what_is_not_known_is_null_or_zero(void **state)
@@ -159,8 +165,36 @@ static void test_json_comm_keeps_utf8_and_escapes_what_is_none(void **state)
 	COMM("0123456789abcd\xe2\x82", "0123456789abcd\\u00e2\\u0082");
 }
 
+static const char *cgroup_line(const char *path)
+{
+	struct cgroup_name name;
+
+	assert_int_equal(cgroup_name_parse(path, &name), 0);
+	return line_in(&closed, &(struct json_context){.cgroup = &name});
+}
+
+static void test_json_of_a_cgroup_what_its_path_says(void **state)
+{
+#define ID "9bca8d63d5fa610783847915bcff0ecac1273e5b4bed3f6fa1b07350e0135961"
+	(void)state;
+	assert_non_null(strstr(cgroup_line("/"), "\"cgroup\":\"/\",\"unit\":null,"
+						 "\"container\":null,\"runtime\":null,"
+						 "\"pod\":null}\n"));
+	assert_non_null(strstr(cgroup_line("/a\\x2d\nb/c\\x2dd.service/"),
+			       "\"cgroup\":\"/a\\\\x2d\\u000ab/c\\\\x2dd.service/\","
+			       "\"unit\":\"c\\\\x2dd.service\",\"container\":null,"));
+	assert_non_null(strstr(cgroup_line("/kubepods/pod2c48913c-b29f-11e7-9350-020968147796/"
+					   "crio-" ID ".scope/container"),
+			       "\"unit\":\"crio-" ID ".scope\",\"container\":\"" ID "\","
+			       "\"runtime\":\"cri-o\","
+			       "\"pod\":\"2c48913c-b29f-11e7-9350-020968147796\"}\n"));
+#undef ID
+}
+
 static void test_json_the_widest_line_fits(void **state)
 {
+	char path[CGROUP_PATH_MAX];
+	struct cgroup_name name;
 	struct event event;
 
 	(void)state;
@@ -172,21 +206,28 @@ static void test_json_the_widest_line_fits(void **state)
 	event.direction = DIRECTION_OUTGOING;
 	event.owner = OWNER_CONNECT;
 	event.error = 4095;
-	assert_true(strlen(line_of(&event, -1)) < JSON_LINE_MAX);
+	/* No name of a part takes more room than the escapes that could be in its place. */
+	memset(path, '\n', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(cgroup_name_parse(path, &name), 0);
+	assert_true(strlen(line_in(&event, &(struct json_context){-1, &name})) + CGROUP_POD_MAX <
+		    JSON_LINE_MAX);
 }
 
 static void test_json_a_small_buffer_is_an_error_and_not_overrun(void **state)
 {
+	const struct json_context context = {.offset_ns = 0};
 	char line[JSON_LINE_MAX];
-	int whole = json_event(&closed, 0, line, sizeof(line));
+	int whole = json_event(&closed, &context, line, sizeof(line));
 
 	(void)state;
 	for (size_t cap = 0; cap < (size_t)whole; cap++) {
 		memset(line, 'x', sizeof(line));
-		assert_int_equal(json_event(&closed, 0, line, cap), -EMSGSIZE);
+		assert_int_equal(json_event(&closed, &context, line, cap), -EMSGSIZE);
 		assert_int_equal(line[cap], 'x');
 	}
-	assert_int_equal(json_event(&closed, 0, line, (size_t)whole), whole);
+	assert_int_equal(json_event(&closed, &context, line, (size_t)whole), whole);
 }
 
 static void test_json_nested_values_get_their_commas(void **state)
@@ -221,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_json_an_error_without_a_name_keeps_its_number),
 		cmocka_unit_test(test_json_comm_is_escaped),
 		cmocka_unit_test(test_json_comm_keeps_utf8_and_escapes_what_is_none),
+		cmocka_unit_test(test_json_of_a_cgroup_what_its_path_says),
 		cmocka_unit_test(test_json_the_widest_line_fits),
 		cmocka_unit_test(test_json_a_small_buffer_is_an_error_and_not_overrun),
 		cmocka_unit_test(test_json_nested_values_get_their_commas),
