@@ -42,7 +42,7 @@ static __always_inline bool current_is_tenant(void)
 	err = bpf_get_ns_current_pid_tgid(constants.pidns_dev, constants.pidns_ino, &info,
 					  sizeof(info));
 	if (err)
-		telemetry_note(TELEMETRY_helper_pidns, err);
+		telemetry_note(TELEMETRY_helper_pidns, (int)err);
 	return err == 0;
 }
 

@@ -65,7 +65,7 @@ static __always_inline struct conn *table_get(struct sock *sk)
 static __always_inline struct conn *table_create(struct sock *sk, const struct conn *conn)
 {
 	__u64 key = (__u64)sk;
-	int err = bpf_map_update_elem(&conn_table, &key, conn, BPF_ANY);
+	int err = (int)bpf_map_update_elem(&conn_table, &key, conn, BPF_ANY);
 
 	if (err) {
 		telemetry_note(TELEMETRY_map_conn_table, err);
