@@ -286,6 +286,8 @@ $(O)/test/$(1): $$(patsubst %.c,$(O)/obj/%.o,tests/unit/$(1).c $$($(1)_SRC))
 	$$(Q)$$(LINK) -o $$@ $$^ -lcmocka $$($(1)_LIB)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit_test,$(t))))
+# Not linked, but read: the table of the tracers is compared with them.
+$(O)/test/test_tracer: | $(OBJECT_FILES)
 
 # A harness twice: with a main that replays files (part of check), and with libFuzzer's.
 define fuzz_harness
