@@ -25,6 +25,7 @@ CONNGEN = os.path.join(OUT, "bench", "conngen")
 CHILDREN = ("loader", "exporter", "poller")
 OBJECT = "tracer-tracepoint.bpf.o"
 SLOWDOWN = int(os.environ.get("CONNTRACE_SLOWDOWN", "1"))
+POLL_S = min(0.02 * SLOWDOWN, 0.2)  # most of what is polled for costs a process
 
 
 def load(count):
@@ -39,7 +40,7 @@ def wait_until(condition, seconds=10.0):
         got = condition()
         if got or time.monotonic() > end:
             return got
-        time.sleep(0.02)
+        time.sleep(POLL_S)
 
 
 def wait_for(what, condition, seconds=10.0):

@@ -23,6 +23,7 @@ FILES = {
     "etc/passwd": "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     # Debian calls the group of nobody nogroup, others nobody.
     "etc/group": "root:x:0:\nnogroup:x:65534:\nnobody:x:65534:\n",
+    "etc/os-release": 'ID=guest\nVERSION_ID="1"\n',
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "etc/hostname": "guest\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",

@@ -6,10 +6,14 @@ import glob
 import io
 import json
 import os
+import shutil
+import subprocess
 import tarfile
 
+import image
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SOURCES = ("packaging/dev/arm", "tests/e2e", "tests/matrix/guest")
+SOURCES = ("loader/features.h", "packaging/dev/arm", "tests/e2e", "tests/matrix/guest")
 BUILT = ("bin", "share", "bench/conngen")  # under O; build/ in the guest
 MODULES = ("veth", "tcp_diag", "udp_diag", "nf_conntrack")
 
@@ -33,12 +37,27 @@ def programs(build):
     return [*sorted(glob.glob(os.path.join(build, "bin/*"))), os.path.join(build, "bench/conngen")]
 
 
-def write(path, build, kernel, job, built=BUILT, modules=MODULES):
+def make_btf(directory, build, kernel):
+    """An archive in that directory with BTF of the kernel, named as a loader in a guest looks for it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    os.makedirs(directory)
+    system = os.path.join(directory, "os-release")
+    with open(system, "w", encoding="ascii") as f:
+        f.write(image.FILES["etc/os-release"])
+    subprocess.run([os.path.join(ROOT, "packaging/btf-archive"), "--objects",
+                    os.path.join(build, "share"), "--output", directory, "--os-release", system,
+                    f"auto={kernel.vmlinuz}"], stdout=subprocess.DEVNULL, check=True)
+
+
+def write(path, build, kernel, job, built=BUILT, modules=MODULES, btf=None):
+    """btf: a directory that becomes the archive of BTF."""
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
         for name in SOURCES:
             archive.add(os.path.join(ROOT, name), name, filter=belongs_to_root)
         for name in built:
             archive.add(os.path.join(build, name), f"build/{name}", filter=belongs_to_root)
+        if btf:
+            archive.add(btf, "build/share/btf", filter=belongs_to_root)
         files = kernel.modules(modules)
         for module in files:
             archive.add(module, f"modules/{os.path.basename(module)}", filter=belongs_to_root)

@@ -28,14 +28,10 @@ class Expectation:
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     title: str
-    program: str  # among SCENARIOS
+    program: str  # path in the source
     line: str
     append: str  # to the kernel's command line
     archive: bool  # whether the guest is given an archive of BTF
-
-    @property
-    def path(self):
-        return os.path.join(SCENARIOS, self.program)
 
 
 def rows(name, fewest, most):
@@ -74,8 +70,8 @@ def scenarios(lines):
     """Every scenario, once for each line of kernels that it is played on."""
     table = []
     for place, (title, program, on, append, beside) in rows("scenarios.tsv", 5, 5):
-        if not os.path.exists(os.path.join(ROOT, SCENARIOS, program)):
-            raise TableError(f"{place}: no such program in {SCENARIOS}: {program}")
+        if not os.path.exists(os.path.join(ROOT, program)):
+            raise TableError(f"{place}: no such program: {program}")
         if beside not in ("archive", "-"):
             raise TableError(f"{place}: neither 'archive' nor '-': {beside}")
         for line in on.split(","):
@@ -83,9 +79,8 @@ def scenarios(lines):
                 raise TableError(f"{place}: no such line of kernels: {line}")
             table.append(Scenario(title, program, line, "" if append == "-" else append,
                                   beside == "archive"))
-    played = {scenario.program for scenario in table}
-    unplayed = {name for name in os.listdir(os.path.join(ROOT, SCENARIOS))
-                if name.endswith(".py")} - played
+    unplayed = {os.path.join(SCENARIOS, name) for name in os.listdir(os.path.join(ROOT, SCENARIOS))
+                if name.endswith(".py")} - {scenario.program for scenario in table}
     if unplayed:
         raise TableError(f"scenarios.tsv: nothing about {unplayed.pop()}")
     return table

@@ -110,7 +110,7 @@ def judge_guest(kernel, ended):
 
 def judge_scenario(kernel, scenario, ended):
     """A verdict for each point that it told."""
-    end = end_of(scenario.path, ended.events)
+    end = end_of(scenario.program, ended.events)
     if not end:
         return [Verdict(f"{kernel.name} {scenario.title}: did not end", False,
                         comments=console(ended))]

@@ -20,6 +20,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 GRACE_S = 10
 E2E = os.path.join(ROOT, "tests/e2e")
+MODULES = os.pathsep.join([E2E, os.path.join(ROOT, "tests/matrix/guest")])  # of the scenarios
 
 sys.path.insert(0, E2E)
 import harness  # found by the line above
@@ -94,7 +95,7 @@ def main():
             for program in tests["programs"]:
                 run_program(program, environment, job["timeout_s"], tracer=tracer)
     for program in job.get("scenarios", []):
-        run_program(program, {"PYTHONPATH": E2E}, job["timeout_s"], scenario=program)
+        run_program(program, {"PYTHONPATH": MODULES}, job["timeout_s"], scenario=program)
 
 
 if __name__ == "__main__":
