@@ -37,9 +37,10 @@ def perf_event_paranoid(level):
         write(PARANOID, before)
 
 
-def trace(asked, **how):
+def trace(asked, cgroup=True, **how):
     """Trace a connection by the tracer that is asked for: both ends must be recorded, complete and
-    with the right bytes, and doctor must have foretold which tracer it is. Returns the status."""
+    with the right bytes, with their cgroup if that can be known; and doctor must have foretold which
+    tracer it is. Returns the status."""
     with network_namespace() as (prefix, netns), \
             Tracer(more=f"tracer: {asked}\n", **how) as tracer:
         server = exchange(prefix)
@@ -51,6 +52,7 @@ def trace(asked, **how):
         record = records[direction]
         equal((record["bytes_sent"], record["bytes_received"], record["partial"]),
               (sent, received, False), f"{direction}: bytes sent, received, partial")
+        equal(record["cgroup_id"] != 0, cgroup, f"{direction}: whether its cgroup is known")
     equal(records["incoming"]["pid"], server, "whose the incoming end is")
     check(status["identity"]["holds"], f"identity: {status['identity']}")
     equal(doctor(asked, **how)["tracer"], status["tracer"], "the tracer that doctor names")

@@ -26,7 +26,7 @@ def test_with_an_archive_auto_traces_by_kprobes_and_names_what_is_missing():
 
 def test_with_an_archive_the_list_says_that_it_can_not_be_had():
     with Tracer(wrap=WITHOUT_BTF) as tracer:
-        done = tracer.cli("list", check_code=False)
+        done = tracer.cli("list", "--json", check_code=False)
     equal((done.returncode, done.stdout), (1, ""), "exit code, standard output")
     check(done.stderr, "nothing is said")
 
