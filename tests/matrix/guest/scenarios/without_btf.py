@@ -6,7 +6,7 @@ import os
 from circumstances import WITHOUT_BTF, trace
 from harness import Tracer, Tree, check, ends, equal, main, steps_of
 
-WALK = "bpf_iter_bpf_map_elem"
+WALK = "bpf_map_elem"
 
 
 def test_with_an_archive_auto_traces_by_kprobes_and_names_what_is_missing():
@@ -21,7 +21,8 @@ def test_with_an_archive_auto_traces_by_kprobes_and_names_what_is_missing():
     equal(steps["kprobe", "plan"]["result"], "degraded", "kprobe: plan")
     check(f"no {WALK}: live connections are not listed" in steps["kprobe", "plan"]["detail"],
           f"the plan says: {steps['kprobe', 'plan']['detail']}")
-    equal([p["hook"] for p in status["probes"] if p["state"] == "missing"], [WALK], "missing")
+    equal([p["hook"] for p in status["probes"] if p["state"] == "missing"], [WALK, "task_file"],
+          "missing")
 
 
 def test_with_an_archive_the_list_says_that_it_can_not_be_had():
