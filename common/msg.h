@@ -129,6 +129,9 @@ enum probe_state {
 	PROBE_STATE_COUNT,
 };
 
+/* msg_probe.how of the program that walks over the live connections. */
+#define PROBE_HOW_WALK "iterator"
+
 struct msg_probe {
 	char program[24];
 	char hook[32];           /* function, tracepoint or iterator */

@@ -94,8 +94,8 @@ static const char *how(const struct manager_options *options, const struct probe
 					      [KPROBE_PERF] = "kprobe (perf event)"};
 	static const char *const others[] = {[PROBE_TRACEPOINT] = "tp_btf",
 					     [PROBE_FENTRY] = "fentry",
-					     [PROBE_WALK] = "iterator",
-					     [PROBE_SEED] = "iterator"};
+					     [PROBE_WALK] = PROBE_HOW_WALK,
+					     [PROBE_SEED] = "iterator over files"};
 
 	return probe->kind == PROBE_KPROBE ? kprobes[options->plan.kprobe] : others[probe->kind];
 }

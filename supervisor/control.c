@@ -120,6 +120,16 @@ static uint64_t fresh_walk(struct supervisor *sup)
 	return sup->walk_id;
 }
 
+/* Without walks a list would hold nothing, or what is left of one, and not say so. */
+static bool can_walk(const struct msg_tracer *tracer)
+{
+	for (uint32_t i = 0; i < tracer->probe_count; i++)
+		if (tracer->probes[i].state == PROBE_ATTACHED &&
+		    strcmp(tracer->probes[i].how, PROBE_HOW_WALK) == 0)
+			return true;
+	return false;
+}
+
 static void client_hand_over(struct client *client, uint32_t ask)
 {
 	struct supervisor *sup = client->sup;
@@ -128,6 +138,12 @@ static void client_hand_over(struct client *client, uint32_t ask)
 
 	if (exporter->life.state != LIFE_RUNNING) {
 		client_refuse(client, "the exporter isn't running: see 'conntrace status'");
+		return;
+	}
+	if (ask == ASK_LIST && !can_walk(&sup->tracer)) {
+		client_refuse(client,
+			      "live connections can't be listed: the tracer runs without its "
+			      "iterator: see 'conntrace status'");
 		return;
 	}
 	if (ask == ASK_LIST)

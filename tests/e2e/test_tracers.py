@@ -142,6 +142,8 @@ def test_an_optional_function_that_is_gone_degrades_and_is_named():
             exchange(prefix)
             records = {r["direction"]: r for r in wait_for_closes(tracer, netns, 2)}
             status = tracer.status()
+            listed = tracer.cli("list", check_code=False)
+    equal(listed.returncode, 1 if hook.startswith("bpf_iter_") else 0, "exit code of list")
     check(status["degraded"], "the status does not say degraded")
     (missing,) = [p for p in status["probes"] if p["state"] == "missing"]
     check(not missing["required"] and missing["note"], f"{missing}")
