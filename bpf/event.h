@@ -176,7 +176,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(lost_open, "open records lost: ring full") \
 	X(lost_update, "update records lost: ring full") \
 	X(lost_close, "close records lost: ring full") \
-	X(deferred_update, "times that the walk waited because the ring was half full") \
+	X(deferred_update, "update records not made because the ring stayed half full") \
 	X(lost_unseen, "connections whose end no program saw: no close record") \
 	X(storage_failed, "no room to remember a connection; the close is reported as partial") \
 	X(closed_late, "closes reported when the socket was destroyed: the state change was missed") \
@@ -312,9 +312,10 @@ struct settings {
 	__ct_u32 active;  /* 0 or 1 */
 	__ct_u32 seeded;  /* 1: what was open before the tracer is known; more is unaccounted for */
 	__ct_u64 walk_id; /* of the snapshot walk under way; 0 = on the tick, nobody asked for it */
+	__ct_u64 walk_waits_until_ns; /* CLOCK_MONOTONIC: then it goes on without room in the ring */
 	struct settings_slot slots[2];
 };
-_Static_assert(sizeof(struct settings) == 1328, "settings: size");
+_Static_assert(sizeof(struct settings) == 1336, "settings: size");
 
 /*
  * What is fixed when the programs are loaded: the only thing in the data section CONSTANTS_SECTION.

@@ -12,10 +12,29 @@
 static struct report walk_report;
 static __u64 walk_live;
 
-/* Returns whether the walk is to wait for room: the rest of the ring is for opens and closes. */
-static __always_inline bool snapshot_waits(struct counters *count)
+static __always_inline bool snapshot_has_room(void)
 {
-	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= constants.ring_defer_bytes)
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) <= constants.ring_defer_bytes;
+}
+
+static __always_inline bool snapshot_is_patient(void)
+{
+	__u32 zero = 0;
+	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	return all && bpf_ktime_get_ns() < all->walk_waits_until_ns;
+}
+
+/* Returns whether the walk is to wait for room: the rest of the ring is for opens and closes. */
+static __always_inline bool snapshot_waits(void)
+{
+	return !snapshot_has_room() && snapshot_is_patient();
+}
+
+/* Returns whether it has waited long enough and goes on without this update, which it counts. */
+static __always_inline bool snapshot_leaves_out(struct counters *count)
+{
+	if (snapshot_has_room() || snapshot_is_patient())
 		return false;
 	COUNT(count, deferred_update);
 	return true;
@@ -92,10 +111,11 @@ static __always_inline int snapshot_visit(bool typed, struct sock *sk, const str
 	}
 	if (!conn_is_open(conn))
 		return 0;
-	if (snapshot_waits(count))
+	if (snapshot_waits())
 		return 1;
 	walk_live++;
-	snapshot_update(typed, sk, conn, count, state);
+	if (!snapshot_leaves_out(count))
+		snapshot_update(typed, sk, conn, count, state);
 	return 0;
 }
 

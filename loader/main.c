@@ -34,7 +34,7 @@ static void walk(struct loader *loader, uint64_t walk_id)
 	int link = tracer_walk_link(&loader->ladder.tracer);
 	int err;
 
-	settings_set_walk(loader->ladder.settings, walk_id);
+	settings_set_walk(loader->ladder.settings, walk_id, loop_now_ns() + WALK_WAITS_NS);
 	err = link < 0 ? 0 : walk_run(link, &loader->walks);
 	if (err)
 		log_warning("walk over the connections: %s", strerror(-err));

@@ -30,9 +30,10 @@ void settings_apply(struct settings *settings, const struct config *config, uint
 	__atomic_store_n(&settings->active, next, __ATOMIC_RELEASE);
 }
 
-void settings_set_walk(struct settings *settings, uint64_t walk_id)
+void settings_set_walk(struct settings *settings, uint64_t walk_id, uint64_t waits_until_ns)
 {
 	__atomic_store_n(&settings->walk_id, walk_id, __ATOMIC_RELAXED);
+	__atomic_store_n(&settings->walk_waits_until_ns, waits_until_ns, __ATOMIC_RELAXED);
 }
 
 void settings_set_seeded(struct settings *settings)

@@ -17,7 +17,10 @@ void settings_apply(struct settings *settings, const struct config *config, uint
 /* What was open before is known: what is found from now on is unaccounted for. */
 void settings_set_seeded(struct settings *settings);
 
-/* The number the next walk's end record carries. */
-void settings_set_walk(struct settings *settings, uint64_t walk_id);
+/*
+ * A walk begins: the number its end record carries, and until when (CLOCK_MONOTONIC) it waits while
+ * the ring is half full; from then on it leaves updates out.
+ */
+void settings_set_walk(struct settings *settings, uint64_t walk_id, uint64_t waits_until_ns);
 
 #endif

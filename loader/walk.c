@@ -14,6 +14,7 @@
  */
 #define WAIT_MS  2
 #define WAIT_MAX 500
+_Static_assert(WAIT_MAX *WAIT_MS * 1000000ull > WALK_WAITS_NS, "walk: longer than it waits");
 
 static int read_to_end(int fd)
 {

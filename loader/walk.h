@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+/* How long a snapshot walk may wait, in all, for the reader of the ring. */
+#define WALK_WAITS_NS 800000000ull
+
 struct walk_stats {
 	uint64_t walks;
 	uint64_t failed;
@@ -14,8 +17,8 @@ struct walk_stats {
 
 /*
  * Walk once over all sockets; blocks until that is done. The records go into the ring. While the
- * ring is half full it waits, a second in all: then it gives up. Returns 0 or a negative errno
- * (-ENOBUFS: given up), and counts either way.
+ * ring is half full the walk waits, until the time in the settings: then it leaves updates out.
+ * Returns 0 or a negative errno (-ENOBUFS: given up), and counts either way.
  */
 int walk_run(int link_fd, struct walk_stats *stats);
 

@@ -10,14 +10,14 @@ import subprocess
 import threading
 import time
 
-from harness import Tracer, check, conngen, equal, load, main, network_namespace, wait_for
+from harness import (CONNGEN, Tracer, check, conngen, equal, load, main, network_namespace,
+                     wait_for)
 
 # Ours alone: what others on this machine lose is none of our account.
 ADDRESS = "127.77.3.1"
 # A ring of 256 KiB has room for 1424 records.
 SMALL = f"""memory_budget: 1MiB
 records: {{open: true}}
-snapshot_interval: 1h
 filters:
   - include: {{cidr: {ADDRESS}}}
   - exclude: all
@@ -38,10 +38,14 @@ KINDS = {
 }
 
 
-def small_ring(path="", output_format="json"):
+def configure(tracer, path, output_format="json", snapshot_interval="1h"):
+    tracer.write_config(f"output: {{format: {output_format}, path: {path}}}\n"
+                        f"snapshot_interval: {snapshot_interval}\n" + SMALL)
+
+
+def traced(**options):
     tracer = Tracer()
-    tracer.records_path = path or tracer.records_path
-    tracer.write_config(f"output: {{format: {output_format}, path: {tracer.records_path}}}\n" + SMALL)
+    configure(tracer, tracer.records_path, **options)
     return tracer
 
 
@@ -144,7 +148,7 @@ def holds(tracer):
 
 
 def test_no_loss_no_marker():
-    with network_namespace() as (prefix, _), small_ring() as tracer:
+    with network_namespace() as (prefix, _), traced() as tracer:
         ends = connect(prefix, 100)
         all_ended(tracer, ends)
         tracer.drained()
@@ -154,7 +158,7 @@ def test_no_loss_no_marker():
 
 
 def test_a_full_ring_is_told_by_count_cause_and_time():
-    with network_namespace() as (prefix, _), small_ring() as tracer:
+    with network_namespace() as (prefix, _), traced() as tracer:
         pid = exporter_of(tracer)
         began_ns = time.time_ns()
         ends = connect_unread(tracer, prefix)
@@ -180,8 +184,32 @@ def test_a_full_ring_is_told_by_count_cause_and_time():
         told_once(tracer.lines())
 
 
+def test_updates_that_a_walk_leaves_out_are_told():
+    with network_namespace() as (prefix, _), traced(snapshot_interval="200ms") as tracer:
+        idle = subprocess.Popen([*prefix, CONNGEN, "idle", "--addr", ADDRESS, "--connections", "100",
+                                 "--hold-until-stdin-eof"], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE)
+        try:
+            wait_for("the idle connections", lambda: counts(tracer)["submitted_open"] == 200)
+            pid = exporter_of(tracer)
+            os.kill(pid, signal.SIGSTOP)
+            ends = 200 + connect(prefix, TOO_MANY)
+            # Nobody reads: a walk waits in vain. It ends all the same.
+            wait_for("updates left out", lambda: counts(tracer)["deferred_update"] >= 200, 3)
+            os.kill(pid, signal.SIGCONT)
+        finally:
+            idle.communicate()
+        all_ended(tracer, ends)
+        now = all_told(tracer)
+        adds_up(tracer.lines(), ends, "walk")
+        agrees(tracer.lines(), now)
+        told_once(tracer.lines())
+        equal(now["lost_update"], 0, "updates that met a full ring")
+        check(missing(tracer.lines())["ring_half_full", "update"] >= 200, "no marker of updates")
+
+
 def test_loss_that_goes_on_is_told_once_a_second():
-    with network_namespace() as (prefix, _), small_ring() as tracer:
+    with network_namespace() as (prefix, _), traced() as tracer:
         began = time.monotonic()
         ends = 0
         while time.monotonic() - began < 5:
@@ -198,7 +226,7 @@ def test_loss_that_goes_on_is_told_once_a_second():
 
 
 def test_kill_9_of_the_exporter_neither_repeats_nor_forgets_a_loss():
-    with network_namespace() as (prefix, _), small_ring() as tracer:
+    with network_namespace() as (prefix, _), traced() as tracer:
         # Told, then the exporter dies; lost while it is dead; dead once more, with nothing to tell.
         ends = connect_unread(tracer, prefix)
         all_told(tracer)
@@ -220,7 +248,7 @@ def test_kill_9_of_the_exporter_neither_repeats_nor_forgets_a_loss():
 
 
 def test_kill_9_in_the_midst_of_a_loss_still_adds_up():
-    with network_namespace() as (prefix, _), small_ring() as tracer:
+    with network_namespace() as (prefix, _), traced() as tracer:
         ends = []
         traffic = threading.Thread(target=lambda: ends.append(connect(prefix, 5 * TOO_MANY)))
         traffic.start()
@@ -252,7 +280,7 @@ class Pipe:
         os.mkfifo(self.path)
         shutil.chown(self.path, "nobody", "nogroup")
         self.fd = os.open(self.path, os.O_RDWR | os.O_NONBLOCK)
-        tracer.write_config(f"output: {{format: json, path: {self.path}}}\n" + SMALL)
+        configure(tracer, self.path)
         self.file = open(tracer.records_path, "wb", buffering=0)
         self.thread = threading.Thread(target=self.read)
         self.ended = False
@@ -286,7 +314,7 @@ class Disk:
         self.filler = os.path.join(self.path, "filler")
         os.mkdir(self.path)
         tracer.records_path = os.path.join(self.path, "records.jsonl")
-        tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n" + SMALL)
+        configure(tracer, tracer.records_path)
 
     def free(self):
         os.unlink(self.filler)
@@ -345,7 +373,7 @@ def test_a_full_disk_is_told_when_it_has_room():
 
 
 def test_a_table_tells_it_too():
-    with network_namespace() as (prefix, _), small_ring(output_format="table") as tracer:
+    with network_namespace() as (prefix, _), traced(output_format="table") as tracer:
         ends = connect_unread(tracer, prefix)
         all_ended(tracer, ends)
         tracer.stop()
@@ -361,6 +389,7 @@ def test_a_table_tells_it_too():
 if __name__ == "__main__":
     main([test_no_loss_no_marker,
           test_a_full_ring_is_told_by_count_cause_and_time,
+          test_updates_that_a_walk_leaves_out_are_told,
           test_loss_that_goes_on_is_told_once_a_second,
           test_kill_9_of_the_exporter_neither_repeats_nor_forgets_a_loss,
           test_kill_9_in_the_midst_of_a_loss_still_adds_up,
