@@ -312,7 +312,7 @@ struct settings {
 	__ct_u32 active;  /* 0 or 1 */
 	__ct_u32 seeded;  /* 1: what was open before the tracer is known; more is unaccounted for */
 	__ct_u64 walk_id; /* of the snapshot walk under way; 0 = on the tick, nobody asked for it */
-	__ct_u64 walk_waits_until_ns; /* CLOCK_MONOTONIC: then it goes on without room in the ring */
+	__ct_u64 walk_waits_until_ns; /* for room in the ring; CLOCK_MONOTONIC */
 	struct settings_slot slots[2];
 };
 _Static_assert(sizeof(struct settings) == 1336, "settings: size");
