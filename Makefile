@@ -218,7 +218,7 @@ test_log_SRC := common/log.c
 test_loss_SRC := exporter/loss.c
 test_marker_SRC := exporter/marker.c exporter/loss.c exporter/jsonbuf.c exporter/names.c \
 	exporter/table.c
-test_manager_SRC := loader/manager.c loader/procfs.c loader/tracer.c $(DISPATCH)
+test_manager_SRC := loader/manager.c loader/plan.c loader/procfs.c loader/tracer.c $(DISPATCH)
 test_manager_LIB := -lmsgpackc $(LIBBPF)
 test_memfd_SRC := common/memfd.c
 test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c

@@ -49,6 +49,8 @@ enum event_owner {
 	OWNER_CLOSE = 3,   /* the process that closed or shut down the socket */
 	OWNER_ACCEPT = 4,  /* the process that called accept */
 	OWNER_SEEDED = 5,  /* the process that had the socket open when the tracer began */
+	OWNER_SEND = 6,    /* UDP: the process that sent the flow's first datagram */
+	OWNER_RECEIVE = 7, /* UDP: the process that received it */
 };
 
 /* Which end was the first to send a FIN. */
@@ -62,11 +64,14 @@ enum event_closer {
 #define EVENT_CPU_NESTED 0x4000u
 #define EVENT_CPU_LATE   0x8000u
 #define EVENT_CPU_WALK   0xffffu
-#define EVENT_CPUS       0x10000u
+#define EVENT_CPU_FLOW   0x10000u /* times the number of a UDP program, from 1 to 5 */
+#define EVENT_CPUS       0x60000u
 
 /* event.flags */
 #define EVENT_F_PARTIAL 1u /* the open was not seen: older than the tracer, or state was lost */
 #define EVENT_F_SEEDED  2u /* partial, but known since the tracer began: it was open then */
+#define EVENT_F_ASSURED 4u /* UDP: there was a reply, and another datagram after it */
+#define EVENT_F_IDLE    8u /* UDP, EVENT_CLOSE: ended since nothing was sent or received any more */
 
 /*
  * One record. Times are CLOCK_MONOTONIC nanoseconds, 0 = did not happen. Addresses are in network
@@ -91,13 +96,24 @@ enum event_closer {
  *   own record first, so these have sequences of their own. For state changes cpu is the number of
  *   the CPU; EVENT_CPU_LATE | CPU for closes noticed when the socket was destroyed; EVENT_CPU_WALK
  *   for the snapshot walk (its update and walk records). EVENT_CPU_NESTED is added where a program
- *   interrupted itself, which kernels since 5.12 or so do not let happen. Always below EVENT_CPUS.
+ *   interrupted itself, which kernels since 5.12 or so do not let happen. The programs for UDP have
+ *   sequences of their own: EVENT_CPU_FLOW times the program's number is added. Always below
+ *   EVENT_CPUS.
+ *
+ * A UDP flow is what one socket and one peer send each other. It differs in this:
+ * - opened_ns: its first datagram; established_ns: 0; closed_ns: its last datagram
+ * - cookie: a number of the flow, not of the socket
+ * - bytes_sent, bytes_received: payload handed to IP, and taken by a process; segs_out, segs_in:
+ * the datagrams. What the network card or the kernel cuts up or puts together counts as the
+ * datagrams that are or were on the wire
+ * - direction: outgoing if the first datagram was sent, incoming if it was received
+ * - state, error and what else is TCP's: 0
  */
 struct event {
 	__ct_u16 size; /* sizeof(struct event) */
 	__ct_u8 version;
 	__ct_u8 type;      /* enum event_type */
-	__ct_u8 protocol;  /* IPPROTO_TCP */
+	__ct_u8 protocol;  /* IPPROTO_TCP, IPPROTO_UDP */
 	__ct_u8 family;    /* 4 or 6 */
 	__ct_u8 direction; /* enum event_direction */
 	__ct_u8 state;
@@ -155,7 +171,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
  * Kernel counters, X(name, meaning). One slot per CPU in a mmapable array, each slot a struct
  * counters; the value is the sum over the slots. The identity that must hold:
  *
- *   opened_connect + opened_accept + opened_seeded + opened_partial = live + closed
+ *   opened_connect + opened_accept + opened_seeded + opened_partial + opened_flow = live + closed
  *   closed = filtered_close + lost_close + lost_unseen + submitted_close
  *   submitted_open + submitted_update + submitted_close = what the reader of the ring handles
  */
@@ -165,8 +181,9 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(opened_accept, "incoming connections established") \
 	X(opened_seeded, "connections that were open when the tracer began") \
 	X(opened_partial, "connections whose open was not seen, counted when they closed") \
+	X(opened_flow, "UDP flows begun") \
 	X(established, "connections established, both directions") \
-	X(closed, "connections ended, failed attempts included") \
+	X(closed, "connections ended, failed attempts included, and UDP flows ended") \
 	X(submitted_open, "open records put into the ring") \
 	X(submitted_update, "update records put into the ring") \
 	X(submitted_close, "close records put into the ring") \
@@ -178,6 +195,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(lost_close, "close records lost: ring full") \
 	X(deferred_update, "update records not made because the ring stayed half full") \
 	X(lost_unseen, "connections whose end no program saw: no close record") \
+	X(lost_flow_full, "datagrams of UDP flows for which the table had no room") \
 	X(storage_failed, "no room to remember a connection; the close is reported as partial") \
 	X(closed_late, "closes reported when the socket was destroyed: the state change was missed") \
 	X(run_set_state, "runs of trace_set_state that concerned a TCP connection") \
@@ -185,7 +203,10 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(run_accept, "runs of trace_accept") \
 	X(run_child, "runs of trace_child") \
 	X(run_destroy, "runs of trace_destroy_sock for a connection still remembered") \
-	X(run_walk, "runs of the walk: sockets visited") \
+	X(run_udp_send, "runs of trace_udp_send and trace_udp6_send") \
+	X(run_udp_receive, "runs of trace_udp_recv, not for a look ahead") \
+	X(run_udp_end, "runs of trace_udp_end and trace_udp6_end for a socket with flows") \
+	X(run_walk, "runs of the walk: sockets and UDP flows visited") \
 	X(run_seed, "runs of seed_sockets: TCP sockets met") \
 	X(unaccounted, "connections found open later whose begin no program saw; also opened_seeded")
 /* clang-format on */
@@ -194,9 +215,9 @@ struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[5];
+	__ct_u64 reserved[8];
 };
-_Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple of a cache line");
+_Static_assert(sizeof(struct counters) == 320, "counters: size, and a multiple of a cache line");
 
 /* CPUs counted apart; a CPU with a higher number shares the slot of number % COUNTER_SLOTS. */
 #define COUNTER_SLOTS 256u
@@ -209,6 +230,8 @@ _Static_assert(sizeof(struct counters) == 256, "counters: size, and a multiple o
 #define TELEMETRY(X) \
 	X(map_connections, "socket storage: no room") \
 	X(map_conn_table, "table of connections: entry not made") \
+	X(map_flow_table, "table of UDP flows: entry not made") \
+	X(map_flow_sockets, "table of UDP sockets with flows: entry not made") \
 	X(map_ring, "ring: full") \
 	X(helper_read, "kernel memory that could not be read") \
 	X(helper_pidns, "process outside the tracer's pid namespace (tenant filter)")
@@ -334,19 +357,24 @@ struct constants {
 	__ct_u16 ephemeral_low;  /* net.ipv4.ip_local_port_range; both 0 = not known */
 	__ct_u16 ephemeral_high;
 	__ct_u32 helper_read; /* 1: these programs may read kernel memory by a helper */
+	/* A UDP flow without a datagram for so long has ended. */
+	__ct_u64 flow_idle_ns;
+	__ct_u64 flow_idle_assured_ns;
 };
-_Static_assert(sizeof(struct constants) == 48, "constants: size");
+_Static_assert(sizeof(struct constants) == 64, "constants: size");
 
 #define CONSTANTS_SECTION ".rodata.constants"
 
 /* Names of the maps; the manifest that travels with their fds uses them. */
-#define MAP_RING        "ring"
-#define MAP_COUNTERS    "counters"
-#define MAP_LEDGER      "ledger"
-#define MAP_SETTINGS    "settings"
-#define MAP_TELEMETRY   "telemetry"
-#define MAP_CONNECTIONS "connections"
-#define MAP_CONN_TABLE  "conn_table"
+#define MAP_RING         "ring"
+#define MAP_COUNTERS     "counters"
+#define MAP_LEDGER       "ledger"
+#define MAP_SETTINGS     "settings"
+#define MAP_TELEMETRY    "telemetry"
+#define MAP_CONNECTIONS  "connections"
+#define MAP_CONN_TABLE   "conn_table"
+#define MAP_FLOW_TABLE   "flow_table"
+#define MAP_FLOW_SOCKETS "flow_sockets"
 
 /* Names of the programs, the same in every object that has one for it. */
 #define PROGRAM_SET_STATE  "trace_set_state"
@@ -357,5 +385,11 @@ _Static_assert(sizeof(struct constants) == 48, "constants: size");
 #define PROGRAM_WALK       "walk_connections"
 #define PROGRAM_WALK_TABLE "walk_table"
 #define PROGRAM_SEED       "seed_sockets"
+#define PROGRAM_UDP_SEND   "trace_udp_send"
+#define PROGRAM_UDP6_SEND  "trace_udp6_send"
+#define PROGRAM_UDP_RECV   "trace_udp_recv"
+#define PROGRAM_UDP_END    "trace_udp_end"
+#define PROGRAM_UDP6_END   "trace_udp6_end"
+#define PROGRAM_WALK_FLOWS "walk_flows"
 
 #endif

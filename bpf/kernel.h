@@ -56,6 +56,8 @@ struct bpf_pidns_info {
 #define BPF_RB_AVAIL_DATA   0ull
 #define BPF_RB_PROD_POS     3ull
 
+#define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
+
 /* include/net/tcp_states.h */
 enum {
 	TCP_ESTABLISHED = 1,
@@ -72,8 +74,11 @@ enum {
 };
 
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
 #define AF_INET     2
 #define AF_INET6    10
+
+#define ETH_P_IP 0x0800 /* include/uapi/linux/if_ether.h */
 
 #define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
 
@@ -110,6 +115,7 @@ struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
+	__u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
@@ -177,6 +183,53 @@ struct tcp_sock {
 	struct minmax rtt_min;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
+struct sk_buff {
+	struct sock *sk;
+	unsigned int len;
+	__be16 protocol;
+	__u16 transport_header;
+	__u16 network_header;
+	unsigned int end;
+	unsigned char *head;
+	unsigned char *data;
+	refcount_t users;
+};
+
+struct skb_shared_info {
+	unsigned short gso_size;
+};
+
+union flowi_uli {
+	struct {
+		__be16 dport;
+		__be16 sport;
+	} ports;
+};
+
+struct flowi4 {
+	__be32 saddr;
+	__be32 daddr;
+	union flowi_uli uli;
+};
+
+struct flowi6 {
+	struct in6_addr daddr;
+	struct in6_addr saddr;
+	union flowi_uli uli;
+};
+
+struct inet_cork {
+	__u16 gso_size;
+};
+
 struct file;
 
 struct socket {
@@ -213,6 +266,7 @@ struct task_struct {
 struct pt_regs {
 	unsigned long di;
 	unsigned long si;
+	unsigned long dx;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {

@@ -11,6 +11,7 @@
 /* One walk at a time: the loader reads one iterator after the other. */
 static struct report walk_report;
 static __u64 walk_live;
+static __u64 walk_flows_live; /* of the walk over the UDP flows, which comes first */
 
 static __always_inline bool snapshot_has_room(void)
 {
@@ -64,7 +65,7 @@ static __always_inline void snapshot_end(void)
 	if (!event)
 		return;
 	event->walk_id = all ? all->walk_id : 0;
-	event->walk_live = walk_live;
+	event->walk_live = walk_live + walk_flows_live;
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 

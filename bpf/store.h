@@ -49,6 +49,59 @@ struct {
 	__type(value, struct conn);
 } conn_table SEC(".maps");
 
+/*
+ * UDP: what one socket and one peer send each other. The key has the socket's address and when its
+ * first flow began, since the address is used again.
+ */
+struct flow_key {
+	__u64 sk;
+	__u64 born_ns;
+	__u32 addr[4];
+	__u16 port;
+	__u8 family;
+	__u8 pad[5];
+};
+_Static_assert(sizeof(struct flow_key) == 40, "flow_key: size");
+
+struct flow {
+	struct conn conn; /* opened_ns is the first datagram's time, established_ns is 0 */
+	__u64 last_ns;
+	__u64 bytes_sent;
+	__u64 bytes_received;
+	__u64 cgroup_id;
+	__u32 saddr[4];
+	__u32 sent; /* datagrams */
+	__u32 received;
+	__u32 netns;
+	__u16 sport;
+	__u8 replied; /* 1: the other side than the first has sent */
+	__u8 assured; /* 1: and after that there was another datagram */
+};
+_Static_assert(sizeof(struct flow) == 128, "flow: size");
+
+/* A UDP socket that has flows. */
+struct flow_socket {
+	__u64 born_ns;
+	__u64 flows;
+	struct flow_key last; /* the newest: mostly there is no other */
+};
+_Static_assert(sizeof(struct flow_socket) == 56, "flow_socket: size");
+
+/* max_entries is replaced by the loader: from the budget, or 1 where UDP is not traced. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct flow_key);
+	__type(value, struct flow);
+} flow_table SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct flow_socket);
+} flow_sockets SEC(".maps");
+
 static __always_inline bool store_is_table(void)
 {
 	return !TYPED_POINTERS || !constants.socket_storage;

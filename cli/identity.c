@@ -16,7 +16,8 @@ void identity_of(const struct msg_summary *summary, struct identity *identity)
 	given_up = l.dropped_malformed + l.dropped_sink_open + l.dropped_sink_update +
 		   l.dropped_sink_close;
 	*identity = (struct identity){
-		.opened = c.opened_connect + c.opened_accept + c.opened_seeded + c.opened_partial,
+		.opened = c.opened_connect + c.opened_accept + c.opened_seeded + c.opened_partial +
+			  c.opened_flow,
 		.closed = c.closed,
 		.submitted = c.submitted_open + c.submitted_update + c.submitted_close,
 		.delivered = l.delivered_open + l.delivered_update + l.delivered_close,

@@ -205,6 +205,7 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	put_flag(json, "record_open", config->record_open);
 	put_number(json, "ring_bytes", config->ring_bytes);
 	put_number(json, "conn_max", config->conn_max);
+	put_number(json, "flow_max", config->flow_max);
 	put_number(json, "live_max", config->live_max);
 	put_text(json, "output_path", config->output_path);
 	put_text(json, "output_format", status_format(config->output_format));

@@ -160,8 +160,9 @@ static void print_config(const struct msg_summary *summary)
 	       config->snapshot_interval_ms);
 	if (config->btf_path[0])
 		printf("  btf %s\n", safe(config->btf_path));
-	printf("  ring %u bytes, at most %u connections in a tracer's table, %u listed\n",
-	       config->ring_bytes, config->conn_max, config->live_max);
+	printf("  ring %u bytes, at most %u connections in a tracer's table, %u UDP flows, %u "
+	       "listed\n",
+	       config->ring_bytes, config->conn_max, config->flow_max, config->live_max);
 	printf("  output %s, format %s\n", safe(config->output_path),
 	       status_format(config->output_format));
 	if (config->source_dir[0])

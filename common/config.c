@@ -8,6 +8,7 @@
 
 #define LIVE_ENTRY_BYTES 256u
 #define CONN_ENTRY_BYTES 128u
+#define FLOW_ENTRY_BYTES 384u
 
 const char *const config_formats[FORMAT_COUNT + 1] = {
 	[FORMAT_AUTO] = "auto",
@@ -40,7 +41,8 @@ void config_apply_budget(uint64_t budget_bytes, struct config *config)
 		ring *= 2;
 	config->ring_bytes = ring;
 	config->conn_max = (uint32_t)(budget_bytes / 4 / CONN_ENTRY_BYTES);
-	config->live_max = (uint32_t)(budget_bytes / 2 / LIVE_ENTRY_BYTES);
+	config->flow_max = (uint32_t)(budget_bytes / 8 / FLOW_ENTRY_BYTES);
+	config->live_max = (uint32_t)(budget_bytes / 8 * 3 / LIVE_ENTRY_BYTES);
 }
 
 void config_prefix_mask(uint32_t bits, uint32_t mask[4])

@@ -31,6 +31,8 @@
 #define CONFIG_LIVE_MAX_MAX    4194304u
 #define CONFIG_CONN_MAX_MIN    1024u
 #define CONFIG_CONN_MAX_MAX    4194304u
+#define CONFIG_FLOW_MAX_MIN    256u
+#define CONFIG_FLOW_MAX_MAX    4194304u
 
 enum config_format {
 	FORMAT_AUTO, /* a table if the output is a terminal, else JSON */
@@ -72,6 +74,7 @@ struct config {
 	uint32_t ring_bytes;           /* a power of two, multiple of the page size */
 	uint32_t live_max;             /* connections the exporter lists at most */
 	uint32_t conn_max;             /* those in the table of a tracer without socket storage */
+	uint32_t flow_max;             /* UDP flows, and sockets that have some */
 	uint32_t output_format;        /* enum config_format */
 	uint32_t poll_interval_ms;
 	char btf_path[CONFIG_PATH_MAX];    /* absolute; "": the kernel's own */
@@ -89,7 +92,8 @@ const char *config_inconsistent(const struct config *config);
 
 /*
  * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and
- * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 128 bytes, live_max half in
+ * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 128 bytes, flow_max an
+ * eighth in entries of 384 bytes, live_max three eighths in
  * entries of 256 bytes.
  */
 void config_apply_budget(uint64_t budget_bytes, struct config *config);

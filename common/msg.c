@@ -69,6 +69,7 @@ static const struct msgfmt_field config_body_fields[] = {
 	UINT(config, ring_bytes, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX),
 	UINT(config, live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX),
 	UINT(config, conn_max, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX),
+	UINT(config, flow_max, CONFIG_FLOW_MAX_MIN, CONFIG_FLOW_MAX_MAX),
 	UINT(config, output_format, 0, FORMAT_COUNT - 1),
 	UINT(config, poll_interval_ms, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX),
 	STRING(config, btf_path),

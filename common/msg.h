@@ -144,7 +144,7 @@ struct msg_probe {
 	char note[128];
 };
 
-#define MSG_PROBES_MAX 8u
+#define MSG_PROBES_MAX 14u
 
 struct msg_tracer {
 	char tracer[16];

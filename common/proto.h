@@ -17,7 +17,7 @@
 #define PROTO_FRAME_MAX 65536u
 
 /* The most fds that one message carries. */
-#define PROTO_FDS_MAX 32u
+#define PROTO_FDS_MAX 48u
 
 /* The channel's place in a child's fd table; 0 and 1 are /dev/null, 2 is the log. */
 #define PROTO_CHILD_FD 3

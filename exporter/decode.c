@@ -31,7 +31,7 @@ static bool right_cpu(const struct event *e)
 
 static bool right_protocol(const struct event *e)
 {
-	return e->protocol == IPPROTO_TCP;
+	return e->protocol == IPPROTO_TCP || e->protocol == IPPROTO_UDP;
 }
 
 static bool right_family(const struct event *e)
@@ -54,17 +54,20 @@ static bool right_direction(const struct event *e)
 
 static bool right_owner(const struct event *e)
 {
-	return e->owner <= OWNER_SEEDED;
+	return e->owner <= OWNER_RECEIVE;
 }
 
 static bool right_flags(const struct event *e)
 {
-	return (e->flags & ~(EVENT_F_PARTIAL | EVENT_F_SEEDED)) == 0;
+	uint32_t known = e->protocol == IPPROTO_UDP ? EVENT_F_ASSURED | EVENT_F_IDLE
+						    : EVENT_F_PARTIAL | EVENT_F_SEEDED;
+
+	return (e->flags & ~known) == 0;
 }
 
 static bool right_state(const struct event *e)
 {
-	return names_state(e->state) != NULL;
+	return e->protocol == IPPROTO_UDP ? e->state == 0 : names_state(e->state) != NULL;
 }
 
 static bool right_closer(const struct event *e)

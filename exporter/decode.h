@@ -14,13 +14,13 @@ enum decode_result {
 	DECODE_SIZE,      /* says that it has another size */
 	DECODE_VERSION,   /* of another EVENT_VERSION */
 	DECODE_TYPE,      /* no enum event_type */
-	DECODE_PROTOCOL,  /* not TCP */
+	DECODE_PROTOCOL,  /* neither TCP nor UDP */
 	DECODE_FAMILY,    /* neither 4 nor 6 */
 	DECODE_ADDRESS,   /* an IPv4 address with something behind it */
 	DECODE_DIRECTION, /* no enum event_direction */
 	DECODE_OWNER,     /* no enum event_owner */
-	DECODE_FLAGS,     /* an unknown flag */
-	DECODE_STATE,     /* no TCP state */
+	DECODE_FLAGS,     /* a flag that is unknown, or not the protocol's */
+	DECODE_STATE,     /* no TCP state; for UDP not 0 */
 	DECODE_ERROR,     /* not an errno */
 	DECODE_CPU,       /* no sequence */
 	DECODE_CLOSER,    /* no enum event_closer, or not a flag beside it */

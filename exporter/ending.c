@@ -2,6 +2,7 @@
 #include "exporter/ending.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
 #include <string.h>
@@ -38,6 +39,8 @@ const char *ending_word(const struct event *event)
 {
 	if (event->type != EVENT_CLOSE)
 		return NULL;
+	if (event->protocol == IPPROTO_UDP)
+		return event->flags & EVENT_F_IDLE ? "idle" : "closed";
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if ((rules[i].states >> event->state & 1) &&
 		    (rules[i].error == ANY_ERROR || rules[i].error == event->error))

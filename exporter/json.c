@@ -2,6 +2,7 @@
 #include "exporter/json.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,6 +123,15 @@ PUT(seeded)
 {
 	UNUSED;
 	jsonbuf_bool(json, event->flags & EVENT_F_SEEDED);
+}
+
+PUT(assured)
+{
+	UNUSED;
+	if (event->protocol == IPPROTO_UDP)
+		jsonbuf_bool(json, event->flags & EVENT_F_ASSURED);
+	else
+		jsonbuf_null(json);
 }
 
 PUT(ecn)
@@ -270,6 +280,7 @@ static const struct field fields[] = {
 	{"container", put_cgroup_part, offsetof(struct cgroup_name, container), NULL},
 	{"runtime", put_runtime, 0, NULL},
 	{"pod", put_pod, 0, NULL},
+	{"assured", put_assured, 0, NULL},
 };
 
 int json_event(const struct event *event, const struct json_context *context, char *out, size_t cap)

@@ -16,7 +16,7 @@ static const char *const events[] = {
 	[EVENT_WALK] = "walk",
 };
 
-static const char *const protocols[] = {[IPPROTO_TCP] = "tcp"};
+static const char *const protocols[] = {[IPPROTO_TCP] = "tcp", [IPPROTO_UDP] = "udp"};
 
 static const char *const directions[] = {
 	[DIRECTION_UNKNOWN] = "unknown",
@@ -27,6 +27,7 @@ static const char *const directions[] = {
 static const char *const owners[] = {
 	[OWNER_UNKNOWN] = "unknown", [OWNER_CONNECT] = "connect", [OWNER_LISTEN] = "listen",
 	[OWNER_CLOSE] = "close",     [OWNER_ACCEPT] = "accept",   [OWNER_SEEDED] = "seeded",
+	[OWNER_SEND] = "send",       [OWNER_RECEIVE] = "receive",
 };
 
 /* include/net/tcp_states.h: TCP_ESTABLISHED is 1; 13 came with Linux 6.8. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exporter/table.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -118,7 +119,9 @@ static void put_state(const struct event *event, char *out)
 {
 	const char *state = names_state(event->state);
 
-	if (event->error)
+	if (event->protocol == IPPROTO_UDP)
+		snprintf(out, CELL_MAX, "udp%s", event->flags & EVENT_F_ASSURED ? " assured" : "");
+	else if (event->error)
 		names_error(event->error, out);
 	else
 		snprintf(out, CELL_MAX, "%s", state ? state : DASH);

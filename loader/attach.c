@@ -119,6 +119,10 @@ static int set_options(struct bpf_object *obj, const struct manager_options *opt
 	if (!err)
 		err = set_entries(obj, MAP_CONN_TABLE, options->table_entries);
 	if (!err)
+		err = set_entries(obj, MAP_FLOW_TABLE, options->flow_entries);
+	if (!err)
+		err = set_entries(obj, MAP_FLOW_SOCKETS, options->flow_entries);
+	if (!err)
 		err = set_constants(obj, options);
 	for (uint32_t i = 0; i < options->type->probe_count && !err; i++)
 		err = set_program(obj, options, i);
@@ -380,7 +384,7 @@ static int attach_kprobe(const struct site *site)
 static int (*const attach_by_kind[])(const struct site *site) = {
 	[PROBE_TRACEPOINT] = attach_tracing, [PROBE_FENTRY] = attach_tracing,
 	[PROBE_KPROBE] = attach_kprobe,      [PROBE_WALK] = attach_walk,
-	[PROBE_SEED] = attach_seed,
+	[PROBE_WALK_FLOWS] = attach_walk,    [PROBE_SEED] = attach_seed,
 };
 
 static bool passes(int err)
@@ -411,7 +415,9 @@ int attach_links(struct manager *manager, struct tracer *tracer, char *why, size
 	for (uint32_t i = 0; i < options->type->probe_count; i++) {
 		const struct probe *probe = &options->type->probes[i];
 		struct probe_status *status = &manager->probes[i];
-		struct site site = {probe, tracer->programs[i], tracer->maps[TRACER_CONNECTIONS],
+		enum tracer_map walked =
+			probe->kind == PROBE_WALK_FLOWS ? TRACER_FLOWS : TRACER_CONNECTIONS;
+		struct site site = {probe, tracer->programs[i], tracer->maps[walked],
 				    options->plan.kprobe};
 		int fd;
 

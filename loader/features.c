@@ -48,6 +48,11 @@ static const struct {
 	{FEATURE_fn_security_sock_graft, BTF_KIND_FUNC, "security_sock_graft"},
 	{FEATURE_fn_tcp_child_process, BTF_KIND_FUNC, "tcp_child_process"},
 	{FEATURE_fn_inet_csk_destroy_sock, BTF_KIND_FUNC, "inet_csk_destroy_sock"},
+	{FEATURE_fn_udp_send_skb, BTF_KIND_FUNC, "udp_send_skb"},
+	{FEATURE_fn_udp_v6_send_skb, BTF_KIND_FUNC, "udp_v6_send_skb"},
+	{FEATURE_fn_skb_consume_udp, BTF_KIND_FUNC, "skb_consume_udp"},
+	{FEATURE_fn_udp_destroy_sock, BTF_KIND_FUNC, "udp_destroy_sock"},
+	{FEATURE_fn_udpv6_destroy_sock, BTF_KIND_FUNC, "udpv6_destroy_sock"},
 	{FEATURE_tp_inet_sock_set_state, BTF_KIND_TYPEDEF, "btf_trace_inet_sock_set_state"},
 	{FEATURE_tp_tcp_destroy_sock, BTF_KIND_TYPEDEF, "btf_trace_tcp_destroy_sock"},
 };

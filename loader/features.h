@@ -38,6 +38,11 @@ struct btf;
 	X(fn_security_sock_graft, "function") \
 	X(fn_tcp_child_process, "function") \
 	X(fn_inet_csk_destroy_sock, "function") \
+	X(fn_udp_send_skb, "function") \
+	X(fn_udp_v6_send_skb, "function") \
+	X(fn_skb_consume_udp, "function") \
+	X(fn_udp_destroy_sock, "function") \
+	X(fn_udpv6_destroy_sock, "function") \
 	X(tp_inet_sock_set_state, "BTF tracepoint") \
 	X(tp_tcp_destroy_sock, "BTF tracepoint") \
 	X(try_ring, "trial: a ring buffer") \

@@ -22,6 +22,8 @@ static uint32_t entries_of(const struct manager_options *options, int map,
 		return options->ring_bytes;
 	if (map == TRACER_CONNECTIONS && options->plan.store == STORE_TABLE)
 		return options->table_entries;
+	if (map == TRACER_FLOWS)
+		return options->flow_entries;
 	return row->max_entries;
 }
 
@@ -50,6 +52,7 @@ static const struct {
 	[PROBE_FENTRY] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_TRACING},
 	[PROBE_KPROBE] = {BPF_PROG_TYPE_KPROBE, BPF_LINK_TYPE_KPROBE_MULTI},
 	[PROBE_WALK] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
+	[PROBE_WALK_FLOWS] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
 	[PROBE_SEED] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
 };
 

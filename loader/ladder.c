@@ -257,7 +257,7 @@ static enum step_result step_seed(struct ladder *ladder, struct report *report)
 		say(report, "connections older than the tracer are not known before they end");
 		return STEP_SKIPPED;
 	}
-	err = walk_run(link, &walks);
+	err = walk_run(&link, 1, &walks);
 	settings_set_seeded(ladder->settings);
 	if (err) {
 		say(report, "walk over all files: %s", strerror(-err));

@@ -31,11 +31,12 @@ struct loader {
 
 static void walk(struct loader *loader, uint64_t walk_id)
 {
-	int link = tracer_walk_link(&loader->ladder.tracer);
+	const int links[] = {tracer_flow_link(&loader->ladder.tracer),
+			     tracer_walk_link(&loader->ladder.tracer)};
 	int err;
 
 	settings_set_walk(loader->ladder.settings, walk_id, loop_now_ns() + WALK_WAITS_NS);
-	err = link < 0 ? 0 : walk_run(link, &loader->walks);
+	err = walk_run(links, sizeof(links) / sizeof(links[0]), &loader->walks);
 	if (err)
 		log_warning("walk over the connections: %s", strerror(-err));
 }
@@ -51,7 +52,7 @@ static void check(struct loader *loader)
 
 	if (link < 0 || loop_now_ns() < loader->check_due_ns)
 		return;
-	err = walk_run(link, &loader->checks);
+	err = walk_run(&link, 1, &loader->checks);
 	if (err)
 		log_warning("walk over all files: %s", strerror(-err));
 	loader->check_due_ns = loop_now_ns() + CHECK_SHARE * loader->checks.last_us * 1000;

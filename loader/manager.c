@@ -15,6 +15,15 @@
 #define PID_NAMESPACE_PATH "/proc/self/ns/pid"
 #define PORT_RANGE_PATH    "/proc/sys/net/ipv4/ip_local_port_range"
 
+#define UDP_TIMEOUT_PATH        "/proc/sys/net/netfilter/nf_conntrack_udp_timeout"
+#define UDP_STREAM_TIMEOUT_PATH "/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream"
+
+/* net/netfilter/nf_conntrack_proto_udp.c */
+#define UDP_TIMEOUT_S        30
+#define UDP_STREAM_TIMEOUT_S 120
+
+#define NS_PER_S 1000000000u
+
 #define ATTACH_TRIES   4u
 #define ATTACH_WAIT_MS 20u
 
@@ -39,12 +48,21 @@ static void read_port_range(struct manager_host *host)
 	host->ephemeral_high = (uint16_t)high;
 }
 
+static uint32_t timeout_s(const char *path, uint32_t otherwise)
+{
+	int32_t seconds = procfs_number(path);
+
+	return seconds > 0 ? (uint32_t)seconds : otherwise;
+}
+
 int manager_host_read(struct manager_host *host, bool tenants_only)
 {
 	struct stat st;
 
 	*host = (struct manager_host){0};
 	read_port_range(host);
+	host->udp_timeout_s = timeout_s(UDP_TIMEOUT_PATH, UDP_TIMEOUT_S);
+	host->udp_stream_timeout_s = timeout_s(UDP_STREAM_TIMEOUT_PATH, UDP_STREAM_TIMEOUT_S);
 	if (!tenants_only)
 		return 0;
 	if (stat(PID_NAMESPACE_PATH, &st) < 0)
@@ -65,6 +83,7 @@ struct manager_options manager_options_make(const struct plan *plan, const struc
 		.plan = *plan,
 		.ring_bytes = config->ring_bytes,
 		.table_entries = table ? config->conn_max : 1,
+		.flow_entries = plan_has_part(plan, PART_UDP) ? config->flow_max : 1,
 		.attach_tries = ATTACH_TRIES,
 		.attach_wait_ms = ATTACH_WAIT_MS,
 		.constants = {
@@ -77,6 +96,8 @@ struct manager_options manager_options_make(const struct plan *plan, const struc
 			.ephemeral_low = host->ephemeral_low,
 			.ephemeral_high = host->ephemeral_high,
 			.helper_read = features->of[FEATURE_try_read] == 0,
+			.flow_idle_ns = (uint64_t)host->udp_timeout_s * NS_PER_S,
+			.flow_idle_assured_ns = (uint64_t)host->udp_stream_timeout_s * NS_PER_S,
 		}};
 }
 
@@ -95,6 +116,7 @@ static const char *how(const struct manager_options *options, const struct probe
 	static const char *const others[] = {[PROBE_TRACEPOINT] = "tp_btf",
 					     [PROBE_FENTRY] = "fentry",
 					     [PROBE_WALK] = PROBE_HOW_WALK,
+					     [PROBE_WALK_FLOWS] = "iterator over flows",
 					     [PROBE_SEED] = "iterator over files"};
 
 	return probe->kind == PROBE_KPROBE ? kprobes[options->plan.kprobe] : others[probe->kind];

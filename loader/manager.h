@@ -22,6 +22,8 @@ struct manager_host {
 	uint64_t pidns_ino;
 	uint16_t ephemeral_low; /* 0 = not known */
 	uint16_t ephemeral_high;
+	uint32_t udp_timeout_s; /* conntrack's, or its defaults where there is no conntrack */
+	uint32_t udp_stream_timeout_s;
 };
 
 /* Read them; tenants_only: the pid namespace, too. Returns 0 or a negative errno. */
@@ -32,6 +34,7 @@ struct manager_options {
 	struct plan plan;
 	uint32_t ring_bytes;    /* a power of two, multiple of the page size */
 	uint32_t table_entries; /* 1 where sockets have storage */
+	uint32_t flow_entries;  /* 1 where UDP is not traced */
 	uint32_t attach_tries;  /* for errors that pass */
 	uint32_t attach_wait_ms;
 	struct constants constants;

@@ -124,6 +124,16 @@ static enum probe_store choose_store(enum config_tracer tracer, const struct fea
 	return STORE_SOCKET;
 }
 
+bool plan_has_part(const struct plan *plan, enum probe_part part)
+{
+	const struct tracer_type *type = tracer_type(plan->tracer);
+
+	for (uint32_t i = 0; i < type->probe_count; i++)
+		if (type->probes[i].part == part && plan_has(plan, i))
+			return true;
+	return false;
+}
+
 bool plan_has(const struct plan *plan, uint32_t probe)
 {
 	return plan->probes[probe] == PROBE_PLANNED;
@@ -146,6 +156,16 @@ static const char *missing_reason(const struct probe *probe, enum probe_store st
 	return NULL;
 }
 
+/* What stands against UDP as a whole: flows that nobody ends would fill their table. */
+static const char *udp_reason(const struct features *features)
+{
+	if (!get(features, FEATURE_kernel_btf) || !get(features, FEATURE_iter_map))
+		return "UDP flows are ended by an iterator, which the kernel does not have";
+	if (refused(features, FEATURE_try_read))
+		return "the kernel refuses programs that read kernel memory";
+	return NULL;
+}
+
 /* Names in why what is missing; several are separated by semicolons. */
 static void degrade(struct plan *plan, const struct probe *probe)
 {
@@ -155,10 +175,20 @@ static void degrade(struct plan *plan, const struct probe *probe)
 		 probe->without);
 }
 
+static void degrade_udp(struct plan *plan, const char *reason)
+{
+	size_t at = strlen(plan->why);
+
+	snprintf(plan->why + at, sizeof(plan->why) - at, "%sUDP is not traced: %s", at ? "; " : "",
+		 reason);
+}
+
 static enum plan_result plan_probes(struct plan *plan, const struct tracer_type *type,
 				    const struct features *features)
 {
+	const char *no_udp = udp_reason(features);
 	enum plan_result result = PLAN_OK;
+	bool udp_told = false;
 
 	for (uint32_t i = 0; i < type->probe_count; i++) {
 		const struct probe *probe = &type->probes[i];
@@ -168,7 +198,9 @@ static enum plan_result plan_probes(struct plan *plan, const struct tracer_type 
 			plan->off_why[i] = "connections are remembered in the other place";
 			continue;
 		}
-		plan->off_why[i] = missing_reason(probe, plan->store, features);
+		plan->off_why[i] = probe->part == PART_UDP && no_udp
+					   ? no_udp
+					   : missing_reason(probe, plan->store, features);
 		plan->probes[i] = plan->off_why[i] ? PROBE_MISSING : PROBE_PLANNED;
 		if (!plan->off_why[i])
 			continue;
@@ -177,8 +209,12 @@ static enum plan_result plan_probes(struct plan *plan, const struct tracer_type 
 				 plan->off_why[i]);
 			return PLAN_HOOK_MISSING;
 		}
-		degrade(plan, probe);
 		result = PLAN_DEGRADED;
+		if (probe->part != PART_UDP || !no_udp)
+			degrade(plan, probe);
+		else if (!udp_told)
+			degrade_udp(plan, no_udp);
+		udp_told |= probe->part == PART_UDP && no_udp;
 	}
 	return result;
 }

@@ -50,6 +50,9 @@ struct plan {
 
 bool plan_has(const struct plan *plan, uint32_t probe);
 
+/* Whether any program of that part is planned. */
+bool plan_has_part(const struct plan *plan, enum probe_part part);
+
 /*
  * by_name: asked for in the configuration, so whatever the instance. No side effect.
  */

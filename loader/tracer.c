@@ -25,6 +25,56 @@
 			"connections older than the tracer are not known before they end" \
 	}
 
+/*
+ * UDP: where a packet is handed to IP, where a process takes one, and where a socket ends. The same
+ * by fentry and by kprobe; the arguments differ in no kernel.
+ */
+#define UDP(kind) \
+	{PROGRAM_UDP_SEND, \
+	 "udp_send_skb", \
+	 kind, \
+	 FEATURE_fn_udp_send_skb, \
+	 STORE_ANY, \
+	 false, \
+	 "what is sent by UDP over IPv4 is not counted", \
+	 PART_UDP}, \
+		{PROGRAM_UDP6_SEND, \
+		 "udp_v6_send_skb", \
+		 kind, \
+		 FEATURE_fn_udp_v6_send_skb, \
+		 STORE_ANY, \
+		 false, \
+		 "what is sent by UDP over IPv6 is not counted", \
+		 PART_UDP}, \
+		{PROGRAM_UDP_RECV, \
+		 "skb_consume_udp", \
+		 kind, \
+		 FEATURE_fn_skb_consume_udp, \
+		 STORE_ANY, \
+		 false, \
+		 "what is received by UDP is not counted", \
+		 PART_UDP}, \
+		{PROGRAM_UDP_END, \
+		 "udp_destroy_sock", \
+		 kind, \
+		 FEATURE_fn_udp_destroy_sock, \
+		 STORE_ANY, \
+		 false, \
+		 "UDP flows of IPv4 sockets end only when they are idle", \
+		 PART_UDP}, \
+		{PROGRAM_UDP6_END, \
+		 "udpv6_destroy_sock", \
+		 kind, \
+		 FEATURE_fn_udpv6_destroy_sock, \
+		 STORE_ANY, \
+		 false, \
+		 "UDP flows of IPv6 sockets end only when they are idle", \
+		 PART_UDP}, \
+	{ \
+		PROGRAM_WALK_FLOWS, "bpf_map_elem", PROBE_WALK_FLOWS, FEATURE_iter_map, STORE_ANY, \
+			false, "UDP flows are not ended when they are idle", PART_UDP \
+	}
+
 /* The same functions, whether by fentry or by kprobe. Their arguments differ in no kernel. */
 #define FUNCTIONS(kind) \
 	{ \
@@ -64,8 +114,9 @@
 static const struct tracer_type types[TRACER_COUNT] = {
 	[TRACER_FENTRY] = {.name = "fentry",
 			   .object = "tracer-fentry.bpf.o",
-			   .probes = {FUNCTIONS(PROBE_FENTRY), WALK_SOCKETS, WALK_TABLE, SEED},
-			   .probe_count = 8},
+			   .probes = {FUNCTIONS(PROBE_FENTRY), WALK_SOCKETS, WALK_TABLE, SEED,
+				      UDP(PROBE_FENTRY)},
+			   .probe_count = 14},
 	[TRACER_TRACEPOINT] = {.name = "tracepoint",
 			       .object = "tracer-tracepoint.bpf.o",
 			       .probes = {{PROGRAM_SET_STATE, "inet_sock_set_state",
@@ -79,8 +130,8 @@ static const struct tracer_type types[TRACER_COUNT] = {
 			       .probe_count = 5},
 	[TRACER_KPROBE] = {.name = "kprobe",
 			   .object = "tracer-kprobe.bpf.o",
-			   .probes = {FUNCTIONS(PROBE_KPROBE), WALK_TABLE, SEED},
-			   .probe_count = 7},
+			   .probes = {FUNCTIONS(PROBE_KPROBE), WALK_TABLE, SEED, UDP(PROBE_KPROBE)},
+			   .probe_count = 13},
 };
 
 const struct tracer_type *tracer_type(enum config_tracer which)
@@ -98,6 +149,7 @@ static const struct tracer_map_row maps[TRACER_MAPS] = {
 	[TRACER_TELEMETRY] = {FD_TELEMETRY, MAP_TELEMETRY, BPF_MAP_TYPE_ARRAY,
 			      sizeof(struct telemetry), TELEMETRY_ROWS},
 	[TRACER_CONNECTIONS] = {FD_MAP, MAP_CONNECTIONS, BPF_MAP_TYPE_SK_STORAGE, 0, 0},
+	[TRACER_FLOWS] = {FD_MAP, MAP_FLOW_TABLE, BPF_MAP_TYPE_HASH, 0, 0},
 };
 
 static const struct tracer_map_row table = {FD_MAP, MAP_CONN_TABLE, BPF_MAP_TYPE_HASH, 0, 0};
@@ -152,6 +204,11 @@ int tracer_walk_link(const struct tracer *tracer)
 	return link_of(tracer, PROBE_WALK);
 }
 
+int tracer_flow_link(const struct tracer *tracer)
+{
+	return link_of(tracer, PROBE_WALK_FLOWS);
+}
+
 int tracer_seed_link(const struct tracer *tracer)
 {
 	return link_of(tracer, PROBE_SEED);
@@ -161,7 +218,7 @@ int tracer_seed_link(const struct tracer *tracer)
 
 static uint32_t link_kind(const struct probe *probe)
 {
-	return probe->kind == PROBE_WALK || probe->kind == PROBE_SEED ? FD_ITER : FD_LINK;
+	return probe->kind >= PROBE_WALK ? FD_ITER : FD_LINK;
 }
 
 static void list(struct msg_manifest *manifest, int *fds, uint32_t kind, const char *name, int fd)

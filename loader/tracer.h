@@ -14,15 +14,16 @@
 #include "common/msg.h"
 #include "loader/features.h"
 
-#define TRACER_PROBES_MAX 8u
+#define TRACER_PROBES_MAX 14u
 
 /* How a program gets to run. */
 enum probe_kind {
 	PROBE_TRACEPOINT, /* BTF tracepoint */
 	PROBE_FENTRY,
 	PROBE_KPROBE,
-	PROBE_WALK, /* an iterator: run by reading it */
-	PROBE_SEED, /* an iterator over files: run when the others are attached, and now and then */
+	PROBE_WALK,       /* an iterator: run by reading it */
+	PROBE_WALK_FLOWS, /* the one over the UDP flows */
+	PROBE_SEED,       /* the one over files: run when all are attached, and now and then */
 };
 
 /* Where what is remembered of a connection lies: bpf/store.h. */
@@ -30,6 +31,12 @@ enum probe_store {
 	STORE_ANY,
 	STORE_SOCKET, /* socket storage */
 	STORE_TABLE,  /* the table */
+};
+
+/* Of UDP, all that is left out where the kernel does not let the flows be walked over. */
+enum probe_part {
+	PART_TCP,
+	PART_UDP,
 };
 
 /* A program and its hook. */
@@ -41,6 +48,7 @@ struct probe {
 	enum probe_store store; /* the program is for this one only */
 	bool required;
 	const char *without; /* optional: what is missing from the records then */
+	enum probe_part part;
 };
 
 /* A tracer: a row of the table in tracer.c. */
@@ -62,6 +70,7 @@ enum tracer_map {
 	TRACER_SETTINGS,
 	TRACER_TELEMETRY,
 	TRACER_CONNECTIONS, /* socket storage or the table */
+	TRACER_FLOWS,       /* the table of UDP flows */
 	TRACER_MAPS,
 };
 
@@ -93,8 +102,9 @@ void tracer_init(struct tracer *tracer);
 /* Closes every fd: what nobody else holds detaches and is freed. */
 void tracer_close(struct tracer *tracer);
 
-/* The link of its walk; -1 = it has none. */
+/* The links of its walks; -1 = it has none. */
 int tracer_walk_link(const struct tracer *tracer);
+int tracer_flow_link(const struct tracer *tracer);
 
 /* The link of its walk over files; -1 = it has none. */
 int tracer_seed_link(const struct tracer *tracer);

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,14 +34,30 @@ static int read_to_end(int fd)
 	return -ENOBUFS;
 }
 
-int walk_run(int link_fd, struct walk_stats *stats)
+static int walk_by(int link_fd)
 {
-	uint64_t begin_ns = loop_now_ns();
 	int fd = bpf_iter_create(link_fd);
 	int err = fd < 0 ? -errno : read_to_end(fd);
 
 	if (fd >= 0)
 		close(fd);
+	return err;
+}
+
+int walk_run(const int *link_fds, size_t count, struct walk_stats *stats)
+{
+	uint64_t begin_ns = loop_now_ns();
+	bool walked = false;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		if (link_fds[i] < 0)
+			continue;
+		err = walk_by(link_fds[i]);
+		walked = true;
+	}
+	if (!walked)
+		return 0;
 	if (err) {
 		stats->failed++;
 		return err;

@@ -169,7 +169,7 @@ static bool loader_differs(const struct config *a, const struct config *b)
 	       a->record_open != b->record_open ||
 	       a->snapshot_interval_ms != b->snapshot_interval_ms ||
 	       a->ring_bytes != b->ring_bytes || a->conn_max != b->conn_max ||
-	       a->filter_count != b->filter_count ||
+	       a->flow_max != b->flow_max || a->filter_count != b->filter_count ||
 	       memcmp(a->filters, b->filters, sizeof(a->filters)) != 0 ||
 	       strcmp(a->btf_path, b->btf_path) != 0;
 }

@@ -24,7 +24,7 @@ enum circumstance {
 	CIRCUMSTANCES,
 };
 
-_Static_assert(FEATURE_COUNT == 26, "other features than were recorded: make features");
+_Static_assert(FEATURE_COUNT == 31, "other features than were recorded: make features");
 
 /* clang-format off */
 static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES] = {
@@ -47,6 +47,11 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
 		[FEATURE_fn_tcp_child_process]      = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_destroy_sock]  = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_send_skb]           = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_v6_send_skb]        = {  1,   1,   1,   1},
+		[FEATURE_fn_skb_consume_udp]        = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_destroy_sock]       = {  1,   1,   1,   1},
+		[FEATURE_fn_udpv6_destroy_sock]     = {  1,   1,   1,   1},
 		[FEATURE_tp_inet_sock_set_state]    = {  1,   1,   1,   1},
 		[FEATURE_tp_tcp_destroy_sock]       = {  1,   1,   1,   1},
 		[FEATURE_try_ring]                  = {  0,   0,   0,   0},
@@ -75,6 +80,11 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
 		[FEATURE_fn_tcp_child_process]      = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_destroy_sock]  = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_send_skb]           = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_v6_send_skb]        = {  1,   1,   1,   1},
+		[FEATURE_fn_skb_consume_udp]        = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_destroy_sock]       = {  1,   1,   1,   1},
+		[FEATURE_fn_udpv6_destroy_sock]     = {  1,   1,   1,   1},
 		[FEATURE_tp_inet_sock_set_state]    = {  1,   1,   1,   1},
 		[FEATURE_tp_tcp_destroy_sock]       = {  1,   1,   1,   1},
 		[FEATURE_try_ring]                  = {  0,   0,   0,   0},
@@ -103,6 +113,11 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
 		[FEATURE_fn_tcp_child_process]      = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_destroy_sock]  = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_send_skb]           = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_v6_send_skb]        = {  1,   1,   1,   1},
+		[FEATURE_fn_skb_consume_udp]        = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_destroy_sock]       = {  1,   1,   1,   1},
+		[FEATURE_fn_udpv6_destroy_sock]     = {  1,   1,   1,   1},
 		[FEATURE_tp_inet_sock_set_state]    = {  1,   1,   1,   1},
 		[FEATURE_tp_tcp_destroy_sock]       = {  1,   1,   1,   1},
 		[FEATURE_try_ring]                  = {  0,   0,   0,   0},
@@ -131,6 +146,11 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
 		[FEATURE_fn_tcp_child_process]      = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_destroy_sock]  = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_send_skb]           = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_v6_send_skb]        = {  1,   1,   1,   1},
+		[FEATURE_fn_skb_consume_udp]        = {  1,   1,   1,   1},
+		[FEATURE_fn_udp_destroy_sock]       = {  1,   1,   1,   1},
+		[FEATURE_fn_udpv6_destroy_sock]     = {  1,   1,   1,   1},
 		[FEATURE_tp_inet_sock_set_state]    = {  0,   0,   0,   0},
 		[FEATURE_tp_tcp_destroy_sock]       = {  0,   0,   0,   0},
 		[FEATURE_try_ring]                  = {  0,   0,   0,   0},

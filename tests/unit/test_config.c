@@ -139,12 +139,15 @@ static void test_config_masks_every_prefix_length(void **state)
 static void test_config_derives_sizes_from_the_budget(void **state)
 {
 	static const struct {
-		uint64_t budget, ring, conn, live;
+		uint64_t budget, ring, conn, flow, live;
 	} rows[] = {
-		{1u << 20, 256u << 10, 2048, 2048},      {5u << 20, 1u << 20, 10240, 10240},
-		{16u << 20, 4u << 20, 32768, 32768},     {31u << 20, 4u << 20, 63488, 63488},
-		{256u << 20, 64u << 20, 524288, 524288}, {512u << 20, 64u << 20, 1048576, 1048576},
-		{1u << 30, 64u << 20, 2097152, 2097152},
+		{1u << 20, 256u << 10, 2048, 341, 1536},
+		{5u << 20, 1u << 20, 10240, 1706, 7680},
+		{16u << 20, 4u << 20, 32768, 5461, 24576},
+		{31u << 20, 4u << 20, 63488, 10581, 47616},
+		{256u << 20, 64u << 20, 524288, 87381, 393216},
+		{512u << 20, 64u << 20, 1048576, 174762, 786432},
+		{1u << 30, 64u << 20, 2097152, 349525, 1572864},
 	};
 
 	(void)state;
@@ -154,6 +157,7 @@ static void test_config_derives_sizes_from_the_budget(void **state)
 		config_apply_budget(rows[i].budget, &config);
 		assert_int_equal(config.ring_bytes, rows[i].ring);
 		assert_int_equal(config.conn_max, rows[i].conn);
+		assert_int_equal(config.flow_max, rows[i].flow);
 		assert_int_equal(config.live_max, rows[i].live);
 		assert_in_range(config.conn_max, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX);
 		assert_in_range(config.live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX);

@@ -88,14 +88,15 @@ static void test_decode_refuses_each_bad_member(void **state)
 	REFUSES(version, EVENT_VERSION + 1, DECODE_VERSION);
 	REFUSES(type, 0, DECODE_TYPE);
 	REFUSES(type, EVENT_WALK + 1, DECODE_TYPE);
-	REFUSES(protocol, 17, DECODE_PROTOCOL);
+	REFUSES(protocol, 1, DECODE_PROTOCOL);
 	REFUSES(family, 0, DECODE_FAMILY);
 	REFUSES(family, 5, DECODE_FAMILY);
 	REFUSES(saddr[4], 1, DECODE_ADDRESS);
 	REFUSES(daddr[15], 1, DECODE_ADDRESS);
 	REFUSES(direction, 3, DECODE_DIRECTION);
-	REFUSES(owner, OWNER_SEEDED + 1, DECODE_OWNER);
-	REFUSES(flags, 4, DECODE_FLAGS);
+	REFUSES(owner, OWNER_RECEIVE + 1, DECODE_OWNER);
+	REFUSES(flags, EVENT_F_ASSURED, DECODE_FLAGS);
+	REFUSES(flags, EVENT_F_IDLE, DECODE_FLAGS);
 	REFUSES(state, 0, DECODE_STATE);
 	REFUSES(state, 14, DECODE_STATE);
 	REFUSES(error, 4096, DECODE_ERROR);
@@ -112,8 +113,22 @@ static void test_decode_takes_every_state_type_and_owner(void **state)
 		REFUSES(state, (uint8_t)value, DECODE_OK);
 	for (int value = EVENT_OPEN; value <= EVENT_CLOSE; value++)
 		REFUSES(type, (uint8_t)value, DECODE_OK);
-	for (int value = OWNER_UNKNOWN; value <= OWNER_ACCEPT; value++)
+	for (int value = OWNER_UNKNOWN; value <= OWNER_RECEIVE; value++)
 		REFUSES(owner, (uint8_t)value, DECODE_OK);
+}
+
+static void test_decode_udp_has_no_state_and_flags_of_its_own(void **state)
+{
+	struct event event = good();
+
+	(void)state;
+	event.protocol = 17;
+	event.flags = EVENT_F_ASSURED | EVENT_F_IDLE;
+	assert_int_equal(decode(&event), DECODE_STATE);
+	event.state = 0;
+	assert_int_equal(decode(&event), DECODE_OK);
+	event.flags = EVENT_F_PARTIAL;
+	assert_int_equal(decode(&event), DECODE_FLAGS);
 }
 
 static void test_decode_an_ipv6_address_is_all_address(void **state)
@@ -155,6 +170,7 @@ int main(void)
 		cmocka_unit_test(test_decode_refuses_every_other_length),
 		cmocka_unit_test(test_decode_refuses_each_bad_member),
 		cmocka_unit_test(test_decode_takes_every_state_type_and_owner),
+		cmocka_unit_test(test_decode_udp_has_no_state_and_flags_of_its_own),
 		cmocka_unit_test(test_decode_an_ipv6_address_is_all_address),
 		cmocka_unit_test(test_decode_a_walk_needs_only_its_head),
 		cmocka_unit_test(test_decode_every_result_has_a_text),

@@ -88,7 +88,32 @@ static void test_json_a_close_has_every_field_in_order(void **state)
 		"\"reordered\":3,\"ecn\":true,\"ecn_marked\":2,\"end\":\"error\","
 		"\"closer\":\"local\",\"connect_ns\":1000,\"pair\":\"f410c8e76fd77bd4\",\"seeded\":"
 		"false,\"cgroup\":null,\"unit\":null,\"container\":null,\"runtime\":null,"
-		"\"pod\":null}\n");
+		"\"pod\":null,\"assured\":null}\n");
+}
+
+static void test_json_a_udp_flow_has_no_state_and_can_be_assured(void **state)
+{
+	struct event event = {.type = EVENT_CLOSE,
+			      .protocol = 17,
+			      .family = 4,
+			      .owner = OWNER_SEND,
+			      .direction = DIRECTION_OUTGOING,
+			      .opened_ns = 5,
+			      .closed_ns = 9,
+			      .segs_out = 2};
+	const char *line = line_of(&event, 1000);
+
+	(void)state;
+	assert_non_null(strstr(line, "\"protocol\":\"udp\""));
+	assert_non_null(strstr(line, "\"segs_out\":2,"));
+	assert_non_null(strstr(line, "\"state\":null,"));
+	assert_non_null(strstr(line, "\"owner\":\"send\""));
+	assert_non_null(strstr(line, "\"end\":\"closed\""));
+	assert_non_null(strstr(line, "\"assured\":false}\n"));
+	event.flags = EVENT_F_ASSURED | EVENT_F_IDLE;
+	line = line_of(&event, 1000);
+	assert_non_null(strstr(line, "\"end\":\"idle\""));
+	assert_non_null(strstr(line, "\"assured\":true}\n"));
 }
 
 static void test_json_what_is_not_known_is_null_or_zero(void **state)
@@ -179,15 +204,16 @@ static void test_json_of_a_cgroup_what_its_path_says(void **state)
 	(void)state;
 	assert_non_null(strstr(cgroup_line("/"), "\"cgroup\":\"/\",\"unit\":null,"
 						 "\"container\":null,\"runtime\":null,"
-						 "\"pod\":null}\n"));
+						 "\"pod\":null,\"assured\":null}\n"));
 	assert_non_null(strstr(cgroup_line("/a\\x2d\nb/c\\x2dd.service/"),
 			       "\"cgroup\":\"/a\\\\x2d\\u000ab/c\\\\x2dd.service/\","
 			       "\"unit\":\"c\\\\x2dd.service\",\"container\":null,"));
-	assert_non_null(strstr(cgroup_line("/kubepods/pod2c48913c-b29f-11e7-9350-020968147796/"
-					   "crio-" ID ".scope/container"),
-			       "\"unit\":\"crio-" ID ".scope\",\"container\":\"" ID "\","
-			       "\"runtime\":\"cri-o\","
-			       "\"pod\":\"2c48913c-b29f-11e7-9350-020968147796\"}\n"));
+	assert_non_null(
+		strstr(cgroup_line("/kubepods/pod2c48913c-b29f-11e7-9350-020968147796/"
+				   "crio-" ID ".scope/container"),
+		       "\"unit\":\"crio-" ID ".scope\",\"container\":\"" ID "\","
+		       "\"runtime\":\"cri-o\","
+		       "\"pod\":\"2c48913c-b29f-11e7-9350-020968147796\",\"assured\":null}\n"));
 #undef ID
 }
 
@@ -258,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_a_close_has_every_field_in_order),
+		cmocka_unit_test(test_json_a_udp_flow_has_no_state_and_can_be_assured),
 		cmocka_unit_test(test_json_what_is_not_known_is_null_or_zero),
 		cmocka_unit_test(test_json_an_error_without_a_name_keeps_its_number),
 		cmocka_unit_test(test_json_comm_is_escaped),

@@ -207,10 +207,10 @@ static void test_manager_report_says_how_a_program_is_attached(void **state)
 {
 	(void)state;
 	expect_how(TRACER_TRACEPOINT, KPROBE_MULTI, "tp_btf", "iterator over files");
-	expect_how(TRACER_FENTRY, KPROBE_MULTI, "fentry", "iterator over files");
-	expect_how(TRACER_KPROBE, KPROBE_MULTI, "kprobe.multi", "iterator over files");
-	expect_how(TRACER_KPROBE, KPROBE_LINK, "kprobe (perf event link)", "iterator over files");
-	expect_how(TRACER_KPROBE, KPROBE_PERF, "kprobe (perf event)", "iterator over files");
+	expect_how(TRACER_FENTRY, KPROBE_MULTI, "fentry", "iterator over flows");
+	expect_how(TRACER_KPROBE, KPROBE_MULTI, "kprobe.multi", "iterator over flows");
+	expect_how(TRACER_KPROBE, KPROBE_LINK, "kprobe (perf event link)", "iterator over flows");
+	expect_how(TRACER_KPROBE, KPROBE_PERF, "kprobe (perf event)", "iterator over flows");
 }
 
 static void test_manager_report_says_what_is_missing(void **state)

@@ -82,6 +82,7 @@ static void config_body(struct config *c)
 	c->ring_bytes = within(CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX);
 	c->live_max = within(CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX);
 	c->conn_max = within(CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX);
+	c->flow_max = within(CONFIG_FLOW_MAX_MIN, CONFIG_FLOW_MAX_MAX);
 	c->output_format = within(0, FORMAT_COUNT - 1);
 	c->poll_interval_ms = within(CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX);
 	TEXT(c->btf_path);
@@ -562,15 +563,16 @@ static const struct range {
 	{MSG_CONFIG, {3, 6}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
 	{MSG_CONFIG, {3, 7}, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX},
 	{MSG_CONFIG, {3, 8}, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX},
-	{MSG_CONFIG, {3, 9}, 0, FORMAT_COUNT - 1},
-	{MSG_CONFIG, {3, 10}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
-	{MSG_CONFIG, {3, 14, 1, 1}, 0, 1},
-	{MSG_CONFIG, {3, 14, 1, 2}, 0, 6},
-	{MSG_CONFIG, {3, 14, 1, 3}, 0, 128},
-	{MSG_CONFIG, {3, 14, 1, 4}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 14, 1, 5}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 14, 1, 6, 4}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 14, 1, 7, 1}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 9}, CONFIG_FLOW_MAX_MIN, CONFIG_FLOW_MAX_MAX},
+	{MSG_CONFIG, {3, 10}, 0, FORMAT_COUNT - 1},
+	{MSG_CONFIG, {3, 11}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
+	{MSG_CONFIG, {3, 15, 1, 1}, 0, 1},
+	{MSG_CONFIG, {3, 15, 1, 2}, 0, 6},
+	{MSG_CONFIG, {3, 15, 1, 3}, 0, 128},
+	{MSG_CONFIG, {3, 15, 1, 4}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 15, 1, 5}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 15, 1, 6, 4}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 15, 1, 7, 1}, 0, UINT32_MAX},
 	{MSG_START, {2, 2, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
 	{MSG_OUTCOME, {2}, 0, TRACER_COUNT - 1},

@@ -66,7 +66,8 @@ static void test_schema_says_nothing_means_defaults(void **state)
 		assert_int_equal(config.snapshot_interval_ms, 10000);
 		assert_int_equal(config.ring_bytes, 4u << 20);
 		assert_int_equal(config.conn_max, 32768);
-		assert_int_equal(config.live_max, 32768);
+		assert_int_equal(config.flow_max, 5461);
+		assert_int_equal(config.live_max, 24576);
 		assert_int_equal(config.output_format, FORMAT_AUTO);
 		assert_int_equal(config.poll_interval_ms, 60000);
 		assert_string_equal(config.output_path, "-");
@@ -96,7 +97,8 @@ static void test_schema_reads_every_key(void **state)
 	assert_int_equal(config.record_open, 1);
 	assert_int_equal(config.ring_bytes, 16u << 20);
 	assert_int_equal(config.conn_max, 131072);
-	assert_int_equal(config.live_max, 131072);
+	assert_int_equal(config.flow_max, 21845);
+	assert_int_equal(config.live_max, 98304);
 	assert_int_equal(config.output_format, FORMAT_JSON);
 	assert_string_equal(config.output_path, "/var/log/records.json");
 	assert_string_equal(config.source_dir, "/etc/conntrace/conf.d");

@@ -289,12 +289,13 @@ static void test_tracer_manifest_tells_links_and_iterators_apart(void **state)
 				int link = message.fds.fds[i];
 
 				assert_true(link == tracer_walk_link(&tracer) ||
+					    link == tracer_flow_link(&tracer) ||
 					    link == tracer_seed_link(&tracer));
 				walks++;
 			}
 			links += fd->kind == FD_LINK;
 		}
-		assert_int_equal(walks, 2);
+		assert_int_equal(walks, tracer_flow_link(&tracer) < 0 ? 2 : 3);
 		assert_in_range(links, 2, TRACER_PROBES_MAX);
 		tracer_close(&tracer);
 	}
@@ -355,11 +356,10 @@ static struct bpf_object *open_object(const struct tracer_type *type)
 
 static void test_tracer_programs_are_in_the_object_and_attach_where_the_table_says(void **state)
 {
-	static const char *const sections[] = {[PROBE_TRACEPOINT] = "tp_btf",
-					       [PROBE_FENTRY] = "fentry",
-					       [PROBE_KPROBE] = "kprobe",
-					       [PROBE_WALK] = "iter",
-					       [PROBE_SEED] = "iter"};
+	static const char *const sections[] = {
+		[PROBE_TRACEPOINT] = "tp_btf", [PROBE_FENTRY] = "fentry",
+		[PROBE_KPROBE] = "kprobe",     [PROBE_WALK] = "iter",
+		[PROBE_WALK_FLOWS] = "iter",   [PROBE_SEED] = "iter"};
 
 	(void)state;
 	for (uint32_t t = TRACER_AUTO + 1; t < TRACER_COUNT; t++) {

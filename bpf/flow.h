@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * UDP flows. Datagrams are counted where the kernel hands them to IP and where a process takes them
+ * from its socket, both in the process that does it. The destruction of a socket ends its newest
+ * flow, mostly its only one; the walk ends the others, and those that are idle.
+ *
+ * Several processes can count in a flow at the same time, hence the atomic additions. Who deletes
+ * the entry reports the end: the kernel lets only one.
+ */
+#ifndef CONNTRACE_FLOW_H
+#define CONNTRACE_FLOW_H
+
+#include "snapshot.h"
+
+#define UDP_HEADER_BYTES 8
+
+/* Offsets in the headers of IPv4, IPv6 and UDP. */
+#define IPV4_SADDR 12
+#define IPV4_DADDR 16
+#define IPV6_SADDR 8
+#define IPV6_DADDR 24
+
+/* The programs that write records of flows; each has sequences of its own. */
+enum flow_hook {
+	FLOW_SEND,
+	FLOW_SEND6,
+	FLOW_RECEIVE,
+	FLOW_END,
+	FLOW_END6,
+	FLOW_HOOK_COUNT,
+};
+_Static_assert(FLOW_HOOK_COUNT *EVENT_CPU_FLOW < EVENT_CPUS, "flow: sequences");
+
+/* As in run.h: what a run works with, for each level of them. */
+struct flow_level {
+	struct report report;
+	struct flow flow;
+};
+
+struct flow_work {
+	struct flow_level level[LEVELS];
+	__u64 depth;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FLOW_HOOK_COUNT);
+	__type(key, __u32);
+	__type(value, struct flow_work);
+} flow_works SEC(".maps");
+
+/* What one call sent or received. */
+struct datagrams {
+	struct tuple tuple;
+	__u64 bytes; /* payload */
+	__u32 count;
+	bool sent;
+};
+
+static __always_inline struct flow_level *flow_begin(struct flow_work *work, __u32 hook)
+{
+	__u32 number = work->depth++ & (LEVELS - 1);
+	struct flow_level *level = &work->level[number];
+
+	level->report.cpu = bpf_get_smp_processor_id() | number * EVENT_CPU_NESTED |
+			    (hook + 1) * EVENT_CPU_FLOW;
+	return level;
+}
+
+/* --- from a flow to a record --- */
+
+static __always_inline void flow_tuple(struct tuple *tuple, const struct flow_key *key,
+				       const struct flow *flow)
+{
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		tuple->saddr[i] = flow->saddr[i];
+		tuple->daddr[i] = key->addr[i];
+	}
+	tuple->sport = flow->sport;
+	tuple->dport = key->port;
+	tuple->family = key->family;
+	tuple->pad[0] = tuple->pad[1] = tuple->pad[2] = 0;
+}
+
+/* Writes one record. report has its type, flags and sequence. */
+static __noinline int flow_report(struct report *report, const struct flow_key *key,
+				  const struct flow *flow)
+{
+	struct tuple tuple;
+	struct event *event;
+
+	if (tenants_only() && !flow->conn.tenant)
+		return OUTCOME_FILTERED;
+	flow_tuple(&tuple, key, flow);
+	if (!tuple_is_wanted(&tuple))
+		return OUTCOME_FILTERED;
+	event = event_reserve(report);
+	if (!event)
+		return OUTCOME_LOST;
+	event->protocol = IPPROTO_UDP;
+	event->flags = report->flags | (flow->assured ? EVENT_F_ASSURED : 0);
+	event_fill_tuple(event, &tuple);
+	event_fill_owner(event, &flow->conn);
+	event->direction = flow->conn.direction;
+	event->cookie = flow->conn.cookie;
+	event->netns = flow->netns;
+	event->cgroup_id = flow->cgroup_id;
+	event->opened_ns = flow->conn.opened_ns;
+	if (report->type == EVENT_CLOSE)
+		event->closed_ns = flow->last_ns;
+	event->bytes_sent = flow->bytes_sent;
+	event->bytes_received = flow->bytes_received;
+	event->segs_out = flow->sent;
+	event->segs_in = flow->received;
+	event_submit(event);
+	return OUTCOME_SUBMITTED;
+}
+
+static __always_inline void flow_report_fill(struct report *report, __u8 type, __u8 flags)
+{
+	report->now_ns = bpf_ktime_get_ns();
+	report->type = type;
+	report->flags = flags;
+}
+
+/* --- datagrams --- */
+
+/* The socket's entry, made if there is none; NULL when there is no room. */
+static __always_inline struct flow_socket *flow_socket_get(struct sock *sk)
+{
+	struct flow_socket fresh = {.born_ns = 0};
+	struct flow_socket *socket;
+	__u64 key = (__u64)sk;
+	long err;
+
+	socket = bpf_map_lookup_elem(&flow_sockets, &key);
+	if (socket)
+		return socket;
+	fresh.born_ns = bpf_ktime_get_ns();
+	err = bpf_map_update_elem(&flow_sockets, &key, &fresh, BPF_NOEXIST);
+	if (err && err != -EEXIST)
+		telemetry_note(TELEMETRY_map_flow_sockets, err);
+	return bpf_map_lookup_elem(&flow_sockets, &key);
+}
+
+/*
+ * Assured as the kernel's connection tracking means it: a reply was seen, and then another
+ * datagram.
+ */
+static __always_inline void flow_count(struct flow *flow, const struct datagrams *seen)
+{
+	bool reply = seen->sent != (flow->conn.direction == DIRECTION_OUTGOING);
+
+	flow->last_ns = bpf_ktime_get_ns();
+	if (seen->sent) {
+		(void)__sync_fetch_and_add(&flow->bytes_sent, seen->bytes);
+		(void)__sync_fetch_and_add(&flow->sent, seen->count);
+	} else {
+		(void)__sync_fetch_and_add(&flow->bytes_received, seen->bytes);
+		(void)__sync_fetch_and_add(&flow->received, seen->count);
+	}
+	if (flow->replied || (reply && seen->count > 1))
+		flow->assured = 1;
+	if (reply)
+		flow->replied = 1;
+}
+
+/* A flow that begins with these datagrams. */
+static __always_inline void flow_make(struct flow *flow, struct sock *sk,
+				      const struct datagrams *seen)
+{
+	int failed = 0;
+
+	__builtin_memset(flow, 0, sizeof(*flow));
+	flow->last_ns = flow->conn.opened_ns = bpf_ktime_get_ns();
+	flow->conn.cookie = cookie_make();
+	flow->conn.direction = seen->sent ? DIRECTION_OUTGOING : DIRECTION_INCOMING;
+	(void)conn_own(&flow->conn, seen->sent ? OWNER_SEND : OWNER_RECEIVE);
+	flow->netns = netns_read(TYPED_POINTERS, &failed, sk);
+	flow->cgroup_id = cgroup_read(TYPED_POINTERS, &failed, sk);
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		flow->saddr[i] = seen->tuple.saddr[i];
+	flow->sport = seen->tuple.sport;
+	flow->bytes_sent = seen->sent ? seen->bytes : 0;
+	flow->sent = seen->sent ? seen->count : 0;
+	flow->bytes_received = seen->sent ? 0 : seen->bytes;
+	flow->received = seen->sent ? 0 : seen->count;
+	if (failed)
+		telemetry_note(TELEMETRY_helper_read, failed);
+}
+
+/* The flow did not exist. Returns whether the datagrams are counted. */
+static __always_inline bool flow_open(struct sock *sk, struct flow_socket *socket,
+				      const struct flow_key *key, const struct datagrams *seen,
+				      struct counters *count, __u32 hook)
+{
+	const struct settings_slot *slot = settings_get();
+	struct flow_work *work = bpf_map_lookup_elem(&flow_works, &hook);
+	struct flow_level *level;
+	struct flow *flow;
+	int outcome;
+	long err;
+
+	if (!work)
+		return false;
+	level = flow_begin(work, hook);
+	flow_make(&level->flow, sk, seen);
+	err = bpf_map_update_elem(&flow_table, key, &level->flow, BPF_NOEXIST);
+	if (!err) {
+		socket->last = *key;
+		(void)__sync_fetch_and_add(&socket->flows, 1);
+		COUNT(count, opened_flow);
+	}
+	if (!err && slot && slot->record_open) {
+		flow_report_fill(&level->report, EVENT_OPEN, 0);
+		outcome = flow_report(&level->report, key, &level->flow);
+		COUNT_OUTCOME(count, open, outcome);
+	}
+	work->depth--;
+	if (!err)
+		return true;
+	/* Another process was first. */
+	flow = err == -EEXIST ? bpf_map_lookup_elem(&flow_table, key) : NULL;
+	if (flow)
+		flow_count(flow, seen);
+	else
+		telemetry_note(TELEMETRY_map_flow_table, err);
+	return flow != NULL;
+}
+
+static __always_inline void flow_key_make(struct flow_key *key, struct sock *sk, __u64 born_ns,
+					  const struct tuple *tuple)
+{
+	__builtin_memset(key, 0, sizeof(*key));
+	key->sk = (__u64)sk;
+	key->born_ns = born_ns;
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		key->addr[i] = tuple->daddr[i];
+	key->port = tuple->dport;
+	key->family = tuple->family;
+}
+
+static __always_inline void on_datagrams(struct sock *sk, const struct datagrams *seen,
+					 struct counters *count, __u32 hook)
+{
+	struct flow_socket *socket = flow_socket_get(sk);
+	bool counted = false;
+	struct flow_key key;
+	struct flow *flow;
+
+	if (socket) {
+		flow_key_make(&key, sk, socket->born_ns, &seen->tuple);
+		flow = bpf_map_lookup_elem(&flow_table, &key);
+		if (flow)
+			flow_count(flow, seen);
+		counted = flow || flow_open(sk, socket, &key, seen, count, hook);
+	}
+	if (!counted)
+		(void)__sync_fetch_and_add(&count->lost_flow_full, seen->count);
+}
+
+/* --- ends --- */
+
+/*
+ * The flow has ended; unless another end was quicker it is reported. copy has room for it: the
+ * entry can be another's as soon as it is deleted.
+ */
+static __always_inline bool flow_end(struct report *report, struct flow *copy,
+				     const struct flow_key *key, __u8 flags, struct counters *count)
+{
+	const struct flow *flow = bpf_map_lookup_elem(&flow_table, key);
+	int outcome;
+
+	if (!flow)
+		return false;
+	*copy = *flow;
+	if (bpf_map_delete_elem(&flow_table, key))
+		return false;
+	COUNT(count, closed);
+	flow_report_fill(report, EVENT_CLOSE, flags);
+	outcome = flow_report(report, key, copy);
+	COUNT_OUTCOME(count, close, outcome);
+	return true;
+}
+
+/* A UDP socket goes away: udp_destroy_sock(). */
+static __always_inline void on_udp_destroy(struct sock *sk, __u32 hook)
+{
+	__u64 socket_key = (__u64)sk;
+	const struct flow_socket *socket = bpf_map_lookup_elem(&flow_sockets, &socket_key);
+	struct counters *count = counters_get();
+	struct flow_level *level;
+	struct flow_work *work;
+	struct flow_key key;
+
+	if (!socket || !count)
+		return;
+	COUNT(count, run_udp_end);
+	key = socket->last;
+	(void)bpf_map_delete_elem(&flow_sockets, &socket_key);
+	work = bpf_map_lookup_elem(&flow_works, &hook);
+	if (!work)
+		return;
+	level = flow_begin(work, hook);
+	(void)flow_end(&level->report, &level->flow, &key, 0, count);
+	work->depth--;
+}
+
+/* --- the walk: before the one over the connections, whose end is the end of both --- */
+
+static struct flow walk_flow;
+
+static __always_inline bool flow_is_idle(const struct flow *flow)
+{
+	__u64 limit_ns = flow->assured ? constants.flow_idle_assured_ns : constants.flow_idle_ns;
+
+	return bpf_ktime_get_ns() - flow->last_ns > limit_ns;
+}
+
+/* A socket without flows is forgotten: it may stay open for ever. */
+static __always_inline void flow_left(struct flow_socket *socket, const struct flow_key *key)
+{
+	(void)__sync_fetch_and_add(&socket->flows, -1ull);
+	if (!socket->flows)
+		(void)bpf_map_delete_elem(&flow_sockets, &key->sk);
+}
+
+static __always_inline void flow_update(const struct flow *flow, const struct flow_key *key,
+					struct counters *count)
+{
+	int outcome;
+
+	walk_flows_live++;
+	if (snapshot_leaves_out(count))
+		return;
+	flow_report_fill(&walk_report, EVENT_UPDATE, 0);
+	walk_flow = *flow;
+	outcome = flow_report(&walk_report, key, &walk_flow);
+	COUNT_OUTCOME(count, update, outcome);
+}
+
+/* Returns what an iterator does: see snapshot_visit(). */
+static __always_inline int flow_visit(const struct flow_key *key)
+{
+	const struct flow *flow = bpf_map_lookup_elem(&flow_table, key);
+	struct counters *count = counters_get();
+	struct flow_socket *socket;
+
+	if (!flow || !count)
+		return 0;
+	if (snapshot_waits())
+		return 1;
+	COUNT(count, run_walk);
+	walk_report.cpu = EVENT_CPU_WALK;
+	socket = bpf_map_lookup_elem(&flow_sockets, &key->sk);
+	if (!socket || socket->born_ns != key->born_ns)
+		(void)flow_end(&walk_report, &walk_flow, key, 0, count);
+	else if (!flow_is_idle(flow))
+		flow_update(flow, key, count);
+	else if (flow_end(&walk_report, &walk_flow, key, EVENT_F_IDLE, count))
+		flow_left(socket, key);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int walk_flows(struct bpf_iter__bpf_map_elem *ctx)
+{
+	const struct flow_key *key = ctx->key;
+	struct flow_key copy;
+
+	if (ctx->meta->seq_num == 0)
+		walk_flows_live = 0;
+	if (!key)
+		return 0;
+	copy = *key;
+	return flow_visit(&copy);
+}
+
+/* --- the kernel's functions, whichever way their arguments come --- */
+
+static __always_inline bool sk_is_udp(struct sock *sk)
+{
+	int failed = 0;
+
+	return READ(TYPED_POINTERS, failed, sk, sk_protocol) == IPPROTO_UDP;
+}
+
+static __always_inline __u32 datagrams_of(__u32 bytes, __u32 segment_bytes)
+{
+	return segment_bytes && bytes > segment_bytes ? (bytes + segment_bytes - 1) / segment_bytes
+						      : 1;
+}
+
+/* An IPv4 address as all of them are kept. */
+static __always_inline void address_of_v4(__u32 *words, __be32 addr)
+{
+	words[0] = addr;
+	words[1] = words[2] = words[3] = 0;
+}
+
+/*
+ * A packet is complete and goes to IP: udp_send_skb(), udp_v6_send_skb(). One call for what the
+ * network card, or the kernel, then cuts into many datagrams. The hook says which of fl4 and fl6 it
+ * is.
+ */
+static __always_inline void on_udp_send(struct sk_buff *skb, struct flowi4 *fl4, struct flowi6 *fl6,
+					struct inet_cork *cork, __u32 hook)
+{
+	struct counters *count = counters_get();
+	struct datagrams seen = {.sent = true};
+	struct tuple *tuple = &seen.tuple;
+	struct sock *sk;
+	__u32 before;
+	int failed = 0;
+
+	sk = READ(TYPED_POINTERS, failed, skb, sk);
+	if (!sk || !count || !sk_is_udp(sk))
+		return;
+	COUNT(count, run_udp_send);
+	before = READ(TYPED_POINTERS, failed, skb, transport_header) + UDP_HEADER_BYTES -
+		 (__u32)(READ(TYPED_POINTERS, failed, skb, data) -
+			 READ(TYPED_POINTERS, failed, skb, head));
+	seen.bytes = READ(TYPED_POINTERS, failed, skb, len) - before;
+	seen.count = datagrams_of((__u32)seen.bytes, READ(TYPED_POINTERS, failed, cork, gso_size));
+	tuple->sport = READ(TYPED_POINTERS, failed, sk, __sk_common.skc_num);
+	if (hook == FLOW_SEND) {
+		tuple->family = 4;
+		address_of_v4(tuple->saddr, READ(TYPED_POINTERS, failed, fl4, saddr));
+		address_of_v4(tuple->daddr, READ(TYPED_POINTERS, failed, fl4, daddr));
+		tuple->dport = bpf_ntohs(READ(TYPED_POINTERS, failed, fl4, uli.ports.dport));
+	} else {
+		tuple->family = 6;
+		address_read(TYPED_POINTERS, &failed, tuple->saddr, &fl6->saddr);
+		address_read(TYPED_POINTERS, &failed, tuple->daddr, &fl6->daddr);
+		tuple->dport = bpf_ntohs(READ(TYPED_POINTERS, failed, fl6, uli.ports.dport));
+	}
+	if (failed)
+		telemetry_note(TELEMETRY_helper_read, failed);
+	on_datagrams(sk, &seen, count, hook);
+}
+
+static __always_inline void header_read(int *failed, void *to, __u32 bytes, unsigned char *from)
+{
+	*failed |= (int)bpf_probe_read_kernel(to, bytes, from);
+}
+
+/* Who sent it and to which address of ours: from the headers, which are before the payload still.
+ */
+static __always_inline void tuple_received(int *failed, struct tuple *tuple, struct sk_buff *skb,
+					   unsigned char *head)
+{
+	unsigned char *ip = head + READ(TYPED_POINTERS, *failed, skb, network_header);
+	unsigned char *udp = head + READ(TYPED_POINTERS, *failed, skb, transport_header);
+	__be16 ports[2] = {0, 0};
+
+	header_read(failed, ports, sizeof(ports), udp);
+	tuple->dport = bpf_ntohs(ports[0]);
+	tuple->sport = bpf_ntohs(ports[1]);
+	if (READ(TYPED_POINTERS, *failed, skb, protocol) == bpf_htons(ETH_P_IP)) {
+		tuple->family = 4;
+		header_read(failed, tuple->daddr, sizeof(__be32), ip + IPV4_SADDR);
+		header_read(failed, tuple->saddr, sizeof(__be32), ip + IPV4_DADDR);
+	} else {
+		tuple->family = 6;
+		header_read(failed, tuple->daddr, sizeof(tuple->daddr), ip + IPV6_SADDR);
+		header_read(failed, tuple->saddr, sizeof(tuple->saddr), ip + IPV6_DADDR);
+	}
+}
+
+/*
+ * A process has taken what is in the buffer: skb_consume_udp(). len is what was copied, negative if
+ * the process only looked ahead (MSG_PEEK); of an empty datagram the references tell.
+ */
+static __always_inline void on_udp_receive(struct sock *sk, struct sk_buff *skb, int len)
+{
+	struct counters *count = counters_get();
+	struct datagrams seen = {.sent = false};
+	struct skb_shared_info *shared;
+	__u16 segment_bytes = 0;
+	unsigned char *head;
+	int failed = 0;
+
+	if (len < 0 || !count || !sk_is_udp(sk))
+		return;
+	if (len == 0 && READ(TYPED_POINTERS, failed, skb, users.refs.counter) > 1)
+		return;
+	COUNT(count, run_udp_receive);
+	head = READ(TYPED_POINTERS, failed, skb, head);
+	tuple_received(&failed, &seen.tuple, skb, head);
+	shared = (struct skb_shared_info *)(head + READ(TYPED_POINTERS, failed, skb, end));
+	segment_bytes = READ(false, failed, shared, gso_size);
+	seen.bytes = READ(TYPED_POINTERS, failed, skb, len);
+	seen.count = datagrams_of((__u32)seen.bytes, segment_bytes);
+	if (failed)
+		telemetry_note(TELEMETRY_helper_read, failed);
+	on_datagrams(sk, &seen, count, FLOW_RECEIVE);
+}
+
+#endif
