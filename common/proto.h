@@ -62,7 +62,7 @@ enum phase {
 	  "a child's first word: its role, pid and protocol version") \
 	X(CONFIG, config, R_SUPERVISOR, R_LASTING, P_READY, 0, 0, 8192, \
 	  "the checked configuration in force") \
-	X(START, start, R_SUPERVISOR, R_LASTING, P_READY, 0, 32, 2048, \
+	X(START, start, R_SUPERVISOR, R_LASTING, P_READY, 0, 48, 2048, \
 	  "begin work, with the fds the manifest names") \
 	X(STEP, step, R_LOADER, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 1024, \
 	  "a step of the loader's ladder ended") \
@@ -70,7 +70,7 @@ enum phase {
 	  "what became of an attempt to bring up a tracer") \
 	X(TRACER, tracer, R_LOADER, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 4096, \
 	  "the tracer: where, on what BTF, and each of its programs") \
-	X(LOADED, loaded, R_LOADER, R_SUPERVISOR, P_READY, 1, 32, 2048, \
+	X(LOADED, loaded, R_LOADER, R_SUPERVISOR, P_READY, 1, 48, 2048, \
 	  "the tracer's maps and links, for the supervisor's custody") \
 	X(READY, ready, R_LASTING, R_SUPERVISOR, P_READY, 0, 0, 64, "the child is up and works") \
 	X(HEALTH, health, R_LASTING, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 64, \

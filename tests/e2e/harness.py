@@ -274,6 +274,15 @@ def network_namespace():
         subprocess.run(["ip", "netns", "del", name], check=True)
 
 
+def remembers_in_table(status):
+    """Whether connections are remembered in the table, not in socket storage."""
+    return any(p["name"] == "walk_table" and p["state"] != "off" for p in status["probes"])
+
+
+def missing_probes(status):
+    return {p["hook"]: p for p in status["probes"] if p["state"] == "missing"}
+
+
 def steps_of(status):
     """The ladder, by tracer and step."""
     return {(s["tracer"], s["step"]): s for s in status["ladder"]}

@@ -12,7 +12,8 @@ import struct
 import subprocess
 import sys
 
-from harness import Tracer, check, equal, load, main, network_namespace, wait_for
+from harness import (Tracer, check, equal, load, main, network_namespace, remembers_in_table,
+                     wait_for)
 
 # Opens N connections between two processes, says who has them, closes them when told.
 HOLD = """
@@ -168,7 +169,7 @@ def forget(tracer, socket_fd):
 
 def test_a_connection_that_no_program_saw_begin_is_found_and_counted():
     with Tracer() as tracer:
-        if "table" in [s for s in tracer.status()["ladder"] if s["step"] == "plan"][-1]["detail"]:
+        if remembers_in_table(tracer.status()):
             return "the table cannot be told to forget a socket"
         tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
                             "snapshot_interval: 200ms\n")

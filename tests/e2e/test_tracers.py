@@ -9,8 +9,8 @@ import shutil
 import tempfile
 
 from connections import exchange, python, trace_on_fargate, wait_for_closes
-from harness import (SLOWDOWN, Tracer, Tree, check, ends, equal, main, network_namespace,
-                     steps_of)
+from harness import (SLOWDOWN, Tracer, Tree, check, ends, equal, main, missing_probes,
+                     network_namespace, remembers_in_table, steps_of)
 
 TRACER = os.environ.get("CONNTRACE_TRACER", "auto")
 
@@ -87,15 +87,15 @@ def test_a_full_table_loses_no_connection():
         tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n"
                             "memory_budget: 1MiB\n")
         with tracer:
-            equal(python(prefix, HOLD, str(held)).wait(120 * SLOWDOWN), 0, "exit code of the connections")
+            equal(python(prefix, HOLD, str(held)).wait(120 * SLOWDOWN), 0,
+                  "exit code of the connections")
             records = wait_for_closes(tracer, netns, 2 * held)
             status = tracer.status()
     equal(len(records), 2 * held, "close records")
     equal(len({(r["saddr"], r["sport"], r["dport"]) for r in records}), 2 * held, "connections")
     check(status["identity"]["holds"], f"identity: {status['identity']}")
     partial = sum(r["partial"] for r in records)
-    in_table = "table" in steps_of(status)[status["tracer"], "plan"]["detail"]
-    if not in_table:
+    if not remembers_in_table(status):
         equal(partial, 0, "partial records though sockets have storage")
         return
     room = status["config"]["conn_max"]
@@ -116,15 +116,14 @@ def test_the_same_without_fargate_is_recorded():
         equal(tracer.status()["instance"]["tenants_only"], False, "tenant filter")
 
 
-def name_that_runs():
-    """The tracer that the kernel gets, and whether it remembers in a table."""
+def status_of_one():
+    """Of a tracer as this kernel gets it."""
     with Tracer() as tracer:
-        status = tracer.status()
-    return status["tracer"], "table" in steps_of(status)[status["tracer"], "plan"]["detail"]
+        return tracer.status()
 
 
 def test_a_required_function_that_is_gone_is_a_typed_failure():
-    name, _ = name_that_runs()
+    name = status_of_one()["tracer"]
     hook = REQUIRED[name]
     with Tree() as tree:
         tree.rename_hook(hook, hook[:-1] + "Z")
@@ -134,8 +133,10 @@ def test_a_required_function_that_is_gone_is_a_typed_failure():
 
 
 def test_an_optional_function_that_is_gone_degrades_and_is_named():
-    name, in_table = name_that_runs()
-    hook = "bpf_iter_bpf_map_elem" if in_table and name == "tracepoint" else OPTIONAL[name]
+    before = status_of_one()
+    name = before["tracer"]
+    by_table = name == "tracepoint" and remembers_in_table(before)
+    hook = "bpf_iter_bpf_map_elem" if by_table else OPTIONAL[name]
     with Tree() as tree, network_namespace() as (prefix, netns):
         tree.rename_hook(hook, hook[:-1] + "Z")
         with Tracer(binaries=tree.bin) as tracer:
@@ -145,7 +146,8 @@ def test_an_optional_function_that_is_gone_degrades_and_is_named():
             listed = tracer.cli("list", check_code=False)
     equal(listed.returncode, 1 if hook.startswith("bpf_iter_") else 0, "exit code of list")
     check(status["degraded"], "the status does not say degraded")
-    (missing,) = [p for p in status["probes"] if p["state"] == "missing"]
+    (gone,) = set(missing_probes(status)) - set(missing_probes(before))
+    missing = missing_probes(status)[gone]
     check(not missing["required"] and missing["note"], f"{missing}")
     plan = steps_of(status)[name, "plan"]
     equal(plan["result"], "degraded", "plan")

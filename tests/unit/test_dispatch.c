@@ -25,11 +25,11 @@ static const struct expected {
 } expected[MSG_TYPE_COUNT] = {
 	[MSG_HELLO] = {"HELLO", "lepv", "s", "S", 0, 0},
 	[MSG_CONFIG] = {"CONFIG", "s", "lep", "R", 0, 0},
-	[MSG_START] = {"START", "s", "lep", "R", 0, 32},
+	[MSG_START] = {"START", "s", "lep", "R", 0, 48},
 	[MSG_STEP] = {"STEP", "l", "s", "RU", 0, 0},
 	[MSG_OUTCOME] = {"OUTCOME", "l", "s", "R", 0, 0},
 	[MSG_TRACER] = {"TRACER", "l", "s", "RU", 0, 0},
-	[MSG_LOADED] = {"LOADED", "l", "s", "R", 1, 32},
+	[MSG_LOADED] = {"LOADED", "l", "s", "R", 1, 48},
 	[MSG_READY] = {"READY", "lep", "s", "R", 0, 0},
 	[MSG_HEALTH] = {"HEALTH", "lep", "s", "RU", 0, 0},
 	[MSG_STATS] = {"STATS", "lep", "s", "U", 0, 0},

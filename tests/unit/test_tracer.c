@@ -314,7 +314,9 @@ static void test_tracer_fits_into_one_message(void **state)
 		struct msg_start start;
 
 		assert_true(msg_pack(MSG_LOADED, &loaded, frame, sizeof(frame)) > 0);
-		assert_in_range(message.manifest.fd_count, TRACER_MAPS + 2, PROTO_FDS_MAX - 1);
+		assert_in_range(message.manifest.fd_count, TRACER_MAPS + 2,
+				proto_row(MSG_LOADED)->fds_max);
+		assert_in_range(message.manifest.fd_count + 1, 0, proto_row(MSG_START)->fds_max);
 		close(add(&message, FD_OBJECTS, "objects"));
 		start.manifest = message.manifest;
 		assert_true(msg_pack(MSG_START, &start, frame, sizeof(frame)) > 0);
