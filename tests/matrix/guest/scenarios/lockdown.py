@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kernel that was booted with lockdown=confidentiality: no program may read kernel memory by a
-helper. Where types are known for all that is read, that is needed by kprobes only."""
+helper. Where types are known for all that is read, that is needed by kprobes only, and for UDP."""
 
 from circumstances import doctor, read, trace
 from harness import Tracer, check, ends, equal, main, steps_of
@@ -27,8 +27,13 @@ def test_tracepoint_traces_and_lacks_nothing():
     traces_without_a_loss("tracepoint", "tracepoint")
 
 
-def test_fentry_traces_and_lacks_nothing():
-    traces_without_a_loss("fentry", "fentry")
+def test_fentry_traces_but_not_udp():
+    status = trace("fentry")
+    plan = steps_of(status)["fentry", "plan"]
+    equal((status["tracer"], plan["result"], plan["detail"]),
+          ("fentry", "degraded",
+           "UDP is not traced: the kernel refuses programs that read kernel memory"),
+          "tracer, its plan")
 
 
 def test_auto_traces_by_tracepoint():
