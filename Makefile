@@ -160,6 +160,7 @@ conntrace_SRC := $(COMMON) \
 	cli/list.c \
 	cli/main.c \
 	cli/process.c \
+	cli/put.c \
 	cli/records.c \
 	cli/status.c \
 	cli/status_json.c \

@@ -1,50 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/capability.h>
 
 #include "cli/doctor.h"
+#include "cli/put.h"
 #include "common/msg.h"
-#include "exporter/jsonbuf.h"
 
 #define JSON_MAX 262144u
-
-static void put_text(struct jsonbuf *json, const char *key, const char *text)
-{
-	jsonbuf_key(json, key);
-	jsonbuf_string(json, text, SIZE_MAX);
-}
-
-static void put_number(struct jsonbuf *json, const char *key, int64_t number)
-{
-	jsonbuf_key(json, key);
-	jsonbuf_i64(json, number);
-}
-
-static void put_flag(struct jsonbuf *json, const char *key, bool flag)
-{
-	jsonbuf_key(json, key);
-	jsonbuf_bool(json, flag);
-}
 
 static void open_under(struct jsonbuf *json, const char *key, char bracket)
 {
 	jsonbuf_key(json, key);
 	jsonbuf_open(json, bracket);
-}
-
-static void put_caps(struct jsonbuf *json, const char *key, uint64_t caps)
-{
-	open_under(json, key, '[');
-	for (int cap = 0; cap < 64; cap++) {
-		char *name = caps >> cap & 1 ? cap_to_name(cap) : NULL;
-
-		if (name)
-			jsonbuf_string(json, name, SIZE_MAX);
-		if (name)
-			cap_free(name);
-	}
-	jsonbuf_close(json, ']');
 }
 
 static void put_kernel(struct jsonbuf *json, const struct doctor *doctor)
@@ -56,12 +23,12 @@ static void put_kernel(struct jsonbuf *json, const struct doctor *doctor)
 	put_text(json, "machine", kernel->machine);
 	put_flag(json, "cap_bpf", kernel->has_cap_bpf);
 	put_flag(json, "initial_user_namespace", kernel->initial_user_namespace);
-	put_number(json, "landlock_abi", kernel->landlock_abi < 0 ? 0 : kernel->landlock_abi);
+	put_signed(json, "landlock_abi", kernel->landlock_abi < 0 ? 0 : kernel->landlock_abi);
 	put_flag(json, "seccomp", kernel->seccomp == 0);
 	jsonbuf_close(json, '}');
 	open_under(json, "features", '{');
 	for (int i = 0; i < FEATURE_COUNT; i++)
-		put_number(json, feature_name((enum feature)i), doctor->features.of[i]);
+		put_signed(json, feature_name((enum feature)i), doctor->features.of[i]);
 	jsonbuf_close(json, '}');
 }
 
@@ -125,7 +92,7 @@ static void put_tracer(struct jsonbuf *json, enum config_tracer which,
 
 	jsonbuf_open(json, '{');
 	put_text(json, "name", type->name);
-	put_number(json, "order", tracer->order);
+	put_signed(json, "order", tracer->order);
 	put_text(json, "result", doctor_plan_result(tracer->result));
 	put_text(json, "why", doctor_plan_why(tracer->plan.why));
 	put_text(json, "by_name", doctor_plan_result(tracer->by_name));
@@ -158,12 +125,12 @@ static void put_file(struct jsonbuf *json, const struct doctor_file *file)
 static void put_memory(struct jsonbuf *json, const struct doctor_memory *memory)
 {
 	open_under(json, "memory", '{');
-	put_number(json, "total_bytes", (int64_t)memory->total_bytes);
-	put_number(json, "available_bytes", (int64_t)memory->available_bytes);
-	put_number(json, "budget_bytes", (int64_t)memory->budget_bytes);
-	put_number(json, "ring_bytes", memory->sizes.ring_bytes);
-	put_number(json, "conn_max", memory->sizes.conn_max);
-	put_number(json, "live_max", memory->sizes.live_max);
+	put_signed(json, "total_bytes", (int64_t)memory->total_bytes);
+	put_signed(json, "available_bytes", (int64_t)memory->available_bytes);
+	put_signed(json, "budget_bytes", (int64_t)memory->budget_bytes);
+	put_signed(json, "ring_bytes", memory->sizes.ring_bytes);
+	put_signed(json, "conn_max", memory->sizes.conn_max);
+	put_signed(json, "live_max", memory->sizes.live_max);
 	jsonbuf_close(json, '}');
 }
 
@@ -192,7 +159,7 @@ int doctor_json_print(const struct doctor *doctor)
 	jsonbuf_init(&json, text, sizeof(text));
 	jsonbuf_open(&json, '{');
 	put_text(&json, "verdict", doctor_verdict_name(doctor->verdict));
-	put_number(&json, "exit", doctor->verdict);
+	put_signed(&json, "exit", doctor->verdict);
 	put_text(&json, "conclusion", doctor->conclusion);
 	put_text(&json, "tracer", none ? "" : config_tracers[doctor->chosen]);
 	put_flag(&json, "assumed", doctor->assumed);

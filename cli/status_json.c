@@ -1,45 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/capability.h>
 
+#include "cli/put.h"
 #include "cli/status.h"
-#include "exporter/jsonbuf.h"
 #include "supervisor/life.h"
 
 #define JSON_MAX 262144u
-
-static void put_text(struct jsonbuf *json, const char *key, const char *text)
-{
-	jsonbuf_key(json, key);
-	jsonbuf_string(json, text, SIZE_MAX);
-}
-
-static void put_number(struct jsonbuf *json, const char *key, uint64_t number)
-{
-	jsonbuf_key(json, key);
-	jsonbuf_u64(json, number);
-}
-
-static void put_flag(struct jsonbuf *json, const char *key, bool flag)
-{
-	jsonbuf_key(json, key);
-	jsonbuf_bool(json, flag);
-}
-
-static void put_caps(struct jsonbuf *json, uint64_t caps)
-{
-	jsonbuf_open(json, '[');
-	for (int cap = 0; cap < 64; cap++) {
-		char *name = caps >> cap & 1 ? cap_to_name(cap) : NULL;
-
-		if (name)
-			jsonbuf_string(json, name, SIZE_MAX);
-		if (name)
-			cap_free(name);
-	}
-	jsonbuf_close(json, ']');
-}
 
 static void put_facts(struct jsonbuf *json, const struct process_facts *facts)
 {
@@ -48,8 +15,7 @@ static void put_facts(struct jsonbuf *json, const struct process_facts *facts)
 	put_number(json, "uid", facts->uid);
 	for (int set = 0; set < PROCESS_SET_COUNT; set++) {
 		snprintf(key, sizeof(key), "cap_%s", process_set_name((enum process_set)set));
-		jsonbuf_key(json, key);
-		put_caps(json, facts->caps[set]);
+		put_caps(json, key, facts->caps[set]);
 	}
 	put_flag(json, "no_new_privs", facts->no_new_privs);
 	put_number(json, "seccomp", facts->seccomp);
