@@ -132,13 +132,14 @@ static __always_inline struct flow_socket *flow_socket_get(struct sock *sk)
 	struct flow_socket fresh = {.born_ns = 0};
 	struct flow_socket *socket;
 	__u64 key = (__u64)sk;
-	long err;
+	int err;
 
 	socket = bpf_map_lookup_elem(&flow_sockets, &key);
 	if (socket)
 		return socket;
 	fresh.born_ns = bpf_ktime_get_ns();
-	err = bpf_map_update_elem(&flow_sockets, &key, &fresh, BPF_NOEXIST);
+	/* An int, whatever the upper half of the register holds (before Linux 6.4). */
+	err = (int)bpf_map_update_elem(&flow_sockets, &key, &fresh, BPF_NOEXIST);
 	if (err && err != -EEXIST)
 		telemetry_note(TELEMETRY_map_flow_sockets, err);
 	return bpf_map_lookup_elem(&flow_sockets, &key);
@@ -201,13 +202,13 @@ static __always_inline bool flow_open(struct sock *sk, struct flow_socket *socke
 	struct flow_level *level;
 	struct flow *flow;
 	int outcome;
-	long err;
+	int err;
 
 	if (!work)
 		return false;
 	level = flow_begin(work, hook);
 	flow_make(&level->flow, sk, seen);
-	err = bpf_map_update_elem(&flow_table, key, &level->flow, BPF_NOEXIST);
+	err = (int)bpf_map_update_elem(&flow_table, key, &level->flow, BPF_NOEXIST);
 	if (!err) {
 		socket->last = *key;
 		(void)__sync_fetch_and_add(&socket->flows, 1);
