@@ -52,7 +52,7 @@ static __always_inline bool state_changed(struct sock *sk, struct run *run, int 
 			conn_count_end(conn, count);
 			report_fill(run->report, EVENT_CLOSE, (__u8)oldstate, conn);
 		}
-		conn_forget(sk, conn);
+		conn_forget(sk, conn, count);
 	} else if (newstate == TCP_SYN_SENT) {
 		conn_connect(sk, count);
 	} else if (newstate == TCP_LISTEN) {
@@ -119,21 +119,37 @@ static __always_inline void on_child(struct sock *listener, struct sock *sk)
 	conn_inherit(listener, sk, count);
 }
 
+/*
+ * Whether a socket that goes away was a connection of which nothing was seen: its programs can all
+ * have been skipped, while another run of theirs on that CPU was interrupted or scheduled away. The
+ * table does not tell: it forgets a socket at CLOSE.
+ */
+static __always_inline bool was_unseen(struct sock *sk, const struct conn *conn)
+{
+	return !store_is_table() && !(conn && conn->flags & (CONN_CLOSED | CONN_OPENED)) &&
+	       sk->__sk_common.skc_dport != 0;
+}
+
 /* A socket goes away. Its change to CLOSE can have been missed: see run.h. */
 static __always_inline void on_destroy(struct sock *sk)
 {
 	struct conn *conn = store_get(sk);
 	struct run run;
 
-	if (conn_is_open(conn) && run_begin(&run, HOOK_DESTROY)) {
-		COUNT(run.count, run_destroy);
-		COUNT(run.count, closed_late);
-		conn_count_end(conn, run.count);
-		report_fill(run.report, EVENT_CLOSE, TCP_CLOSE, conn);
-		report_change(sk, &run);
-		run_end(&run);
+	if (!conn_is_open(conn) && !(TYPED_POINTERS && was_unseen(sk, conn))) {
+		if (conn && store_is_table())
+			table_forget(sk);
+		return;
 	}
-	conn_forget(sk, conn);
+	if (!run_begin(&run, HOOK_DESTROY))
+		return;
+	COUNT(run.count, run_destroy);
+	COUNT(run.count, closed_late);
+	conn_count_end(conn, run.count);
+	report_fill(run.report, EVENT_CLOSE, TCP_CLOSE, conn);
+	report_change(sk, &run);
+	conn_forget(sk, conn, run.count);
+	run_end(&run);
 }
 
 #endif

@@ -133,12 +133,17 @@ static __always_inline void conn_count_end(const struct conn *conn, struct count
 	COUNT(count, closed);
 }
 
-/* Nothing is remembered any more. conn must not be used after it. */
-static __always_inline void conn_forget(struct sock *sk, struct conn *conn)
+/*
+ * The change to CLOSE was seen. Nothing is remembered any more but that, in socket storage, for the
+ * destruction of the socket. conn may be NULL, and must not be used after it.
+ */
+static __always_inline void conn_forget(struct sock *sk, struct conn *conn, struct counters *count)
 {
+	if (!conn && !store_is_table())
+		conn = conn_create(sk, count);
 	if (!conn)
 		return;
-	conn->flags = 0;
+	conn->flags = CONN_CLOSED;
 	conn->owner = OWNER_UNKNOWN;
 	conn->closer = CLOSER_NONE;
 	if (store_is_table())

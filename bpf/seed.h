@@ -38,10 +38,16 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
 	struct conn *conn;
 
-	if (!count || sk->sk_protocol != IPPROTO_TCP || state == TCP_CLOSE || !state)
+	if (!count || sk->sk_protocol != IPPROTO_TCP || !state)
 		return;
 	COUNT(count, run_seed);
-	conn = conn_create(sk, count);
+	conn = state == TCP_CLOSE && store_is_table() ? NULL : conn_create(sk, count);
+	/* What ended before the tracer is not to be reported when the socket goes away. */
+	if (state == TCP_CLOSE) {
+		if (conn && !conn->flags)
+			conn->flags = CONN_CLOSED;
+		return;
+	}
 	/* The other programs run already: what they have noted is better than what is seen here. */
 	if (!conn || conn->owner != OWNER_UNKNOWN)
 		return;

@@ -13,6 +13,8 @@
 #define CONN_OPENED   1u /* counted in opened_*, and not yet in closed */
 #define CONN_LISTENER 2u /* a listening socket, or the copy an accepted socket starts with */
 #define CONN_SEEDED   4u /* with CONN_OPENED: was open when the tracer began */
+#define CONN_CLOSED \
+	8u /* nothing is to be reported of the socket any more, until it is used again */
 
 /* An accepted socket starts with a copy of its listener's: its provisional owner. */
 struct conn {
