@@ -7,7 +7,8 @@ import os
 import tables
 import tap
 
-EXITS_UNSUPPORTED = (69,)  # of conntraced, when the kernel can't do what it is to trace by
+EXIT_UNSUPPORTED = os.EX_UNAVAILABLE  # conntraced's, when the kernel can't do what is asked for
+TAIL_LINES = 30  # of a program that ended badly are shown
 
 
 @dataclasses.dataclass
@@ -20,8 +21,15 @@ class Verdict:
     skip: str = ""
 
 
-def indented(text):
-    return [f"  {line}" for line in text.splitlines()]
+def about_failures(output):
+    """What a program said of the tests that failed: of each its line and those that follow."""
+    said, failing = [], False
+    for line in output.splitlines():
+        if line.startswith(("ok ", "not ok ")):
+            failing = line.startswith("not ")
+        if failing:
+            said.append(f"  {line}")
+    return said
 
 
 def console(ended):
@@ -33,7 +41,7 @@ def console(ended):
 def unsupported(expected, tried):
     """(right, result, comments) for a tracer that did not come up."""
     said = tried["log"].splitlines()
-    if tried["status"] not in EXITS_UNSUPPORTED:
+    if tried["status"] != EXIT_UNSUPPORTED:
         return False, f"not tracing, exit status {tried['status']}", said
     reason = next((line for line in said if expected.words in line), "")
     if expected.comes_up != tables.NOT_SUPPORTED or not reason:
@@ -46,12 +54,14 @@ def judge_program(end):
     """(points, comments) of a program that ended in a guest."""
     points, plan = tap.read(end["output"])
     wrong = tap.judge(points, plan, end["status"])
-    program = os.path.basename(end["program"])
+    name = os.path.basename(end["program"])
+    comments = [f"{name}: failed: {point.name}" for point in points if point.verdict == "failed"]
+    comments += about_failures(end["output"])
     if wrong:
-        points.append(tap.Point(program, "failed", wrong))
-    failed = [point for point in points if point.verdict == "failed"]
-    comments = [f"{program}: failed: {point.name} {point.reason}".rstrip() for point in failed]
-    return points, comments + (indented(end["output"]) if failed else [])
+        points.append(tap.Point(name, "failed", wrong))
+        comments += [f"{name}: {wrong}",
+                     *(f"  {line}" for line in end["output"].splitlines()[-TAIL_LINES:])]
+    return points, comments
 
 
 def end_of(program, events):
