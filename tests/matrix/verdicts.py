@@ -32,10 +32,6 @@ def about_failures(output):
     return said
 
 
-def console(ended):
-    return [f"console: {line}" for line in ended.console]
-
-
 # --- tracers --------------------------------------------------------------------------------------
 
 def unsupported(expected, tried):
@@ -103,7 +99,7 @@ def judge_tracer(kernel, expected, programs, ended):
     else:
         right, result, comments = supported(programs, events)
     if not right and ended.wrong:
-        comments += [f"the guest: {ended.wrong}", *console(ended)]
+        comments += [f"the guest: {ended.wrong}"]
     name = expected.tracer
     if tried and tried["comes_up"] not in ("", expected.tracer):
         name += f" ({tried['comes_up']})"
@@ -112,8 +108,10 @@ def judge_tracer(kernel, expected, programs, ended):
 
 def judge_guest(kernel, ended):
     """A guest that did not end well is a failure, whatever its tests said."""
-    return [Verdict(f"{kernel.name}: {ended.wrong}", False, ended.wrong, console(ended))
-            ] if ended.wrong else []
+    if not ended.wrong:
+        return []
+    return [Verdict(f"{kernel.name}: {ended.wrong}", False, ended.wrong,
+                    [f"console: {line}" for line in ended.console])]
 
 
 # --- scenarios ------------------------------------------------------------------------------------
@@ -122,8 +120,7 @@ def judge_scenario(kernel, scenario, ended):
     """A verdict for each point that it told."""
     end = end_of(scenario.program, ended.events)
     if not end:
-        return [Verdict(f"{kernel.name} {scenario.title}: did not end", False,
-                        comments=console(ended))]
+        return [Verdict(f"{kernel.name} {scenario.title}: did not end", False)]
     points, comments = judge_program(end)
     told = [Verdict(f"{kernel.name} {scenario.title}: {point.name}", point.verdict != "failed",
                     skip=point.reason if point.verdict == "skipped" else "") for point in points]
