@@ -30,7 +30,9 @@ class Ended:
 
 def command(kernel, root, payload, lines, timeout_s, append):
     arguments = f"root={image.ROOT} ro init=/init console=ttyS0 quiet panic=-1 mitigations=off"
-    return ["timeout", "--foreground", f"--kill-after={GRACE_S}", str(timeout_s),
+    # However this process ends, its guests do not go on.
+    return ["setpriv", "--pdeathsig", "TERM",
+            "timeout", "--foreground", f"--kill-after={GRACE_S}", str(timeout_s),
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
             "-display", "none", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS),
             "-m", MEMORY, "-kernel", kernel.vmlinuz, "-append", f"{arguments} {append}".strip(),
