@@ -282,18 +282,19 @@ static void lose_probes(struct doctor *doctor, const struct tracer_type *type)
 				    plan->off_why[i]);
 }
 
-static void lose_accept(struct doctor *doctor, const struct tracer_type *type)
+/* What a tracer without the program never has, and which tracer does. */
+static void lose_program(struct doctor *doctor, const struct tracer_type *type, const char *program,
+			 const char *what)
 {
 	const char *remedy = "";
 
-	if (has_program(type, PROGRAM_ACCEPT))
+	if (has_program(type, program))
 		return;
 	if (doctor->self.tried && runs(doctor->tracers[TRACER_FENTRY].by_name))
-		remedy = "set tracer: fentry, which knows it from accept on";
+		remedy = "set tracer: fentry";
 	else if (doctor->self.tried && runs(doctor->tracers[TRACER_KPROBE].by_name))
-		remedy = "set tracer: kprobe, which knows it from accept on";
-	doctor_find(&doctor->losses, DOCTOR_WELL, remedy,
-		    "an accepted connection belongs to its listener until it closes");
+		remedy = "set tracer: kprobe";
+	doctor_find(&doctor->losses, DOCTOR_WELL, remedy, "%s", what);
 }
 
 static void lose_by_table(struct doctor *doctor)
@@ -317,7 +318,9 @@ static void judge_losses(struct doctor *doctor)
 	type = tracer_type(doctor->chosen);
 	lose_probes(doctor, type);
 	lose_by_table(doctor);
-	lose_accept(doctor, type);
+	lose_program(doctor, type, PROGRAM_ACCEPT,
+		     "an accepted connection belongs to its listener until it closes");
+	lose_program(doctor, type, PROGRAM_UDP_SEND, "no UDP flow is recorded");
 	if (plan_is_fargate(doctor->instance.type))
 		doctor_find(&doctor->losses, DOCTOR_WELL, "",
 			    "connections of processes outside this pid namespace are left out");

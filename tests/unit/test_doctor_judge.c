@@ -122,8 +122,11 @@ static void test_doctor_judge_all_well(void **state)
 	assert_int_equal(doctor.tracers[TRACER_FENTRY].order, 1);
 	assert_int_equal(doctor.tracers[TRACER_FENTRY].result, PLAN_NOT_SUPPORTED);
 	assert_int_equal(doctor.tracers[TRACER_FENTRY].by_name, PLAN_OK);
-	assert_int_equal(doctor.losses.count, 1);
-	assert_non_null(strstr(doctor.losses.list[0].remedy, "fentry"));
+	assert_int_equal(doctor.losses.count, 2);
+	assert_non_null(find(&doctor.losses, "listener"));
+	assert_non_null(find(&doctor.losses, "UDP"));
+	assert_string_equal(doctor.losses.list[0].remedy, "set tracer: fentry");
+	assert_string_equal(doctor.losses.list[1].remedy, "set tracer: fentry");
 }
 
 /* Twice makes no difference: nothing of the first time is left. */
@@ -166,6 +169,7 @@ static void test_doctor_judge_fargate_takes_fentry(void **state)
 	assert_int_equal(doctor.tracers[TRACER_KPROBE].order, 0);
 	assert_non_null(find(&doctor.losses, "pid namespace"));
 	assert_null(find(&doctor.losses, "listener"));
+	assert_null(find(&doctor.losses, "UDP"));
 }
 
 static void test_doctor_judge_the_table_has_an_end(void **state)
