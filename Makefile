@@ -90,6 +90,7 @@ conntraced_SRC := $(COMMON) \
 	supervisor/messages.c \
 	supervisor/notify.c \
 	supervisor/options.c \
+	supervisor/rate.c \
 	supervisor/spawn.c \
 	supervisor/status.c
 conntraced_LIB := -lmsgpackc -lcap
@@ -231,6 +232,7 @@ test_plan_SRC := loader/plan.c loader/tracer.c $(DISPATCH)
 test_plan_LIB := -lmsgpackc
 test_procfs_SRC := loader/procfs.c
 test_ring_SRC := exporter/ring.c
+test_rate_SRC := supervisor/rate.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml

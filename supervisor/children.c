@@ -91,6 +91,10 @@ static bool take_message(struct proc *proc)
 
 	if (proc->channel < 0)
 		return false;
+	if (!rate_take(&proc->rate, loop_now_ms())) {
+		violation(proc, "too many of them", 0);
+		return false;
+	}
 	len = chan_recv(proc->channel, sup->frame, sizeof(sup->frame), fds.fds, &fds.count);
 	if (len == -EAGAIN)
 		return false;
@@ -204,6 +208,7 @@ static void do_spawn(struct proc *proc)
 	proc->reason[0] = '\0';
 	proc->exit_code = 0;
 	proc->started_ns = loop_now_ns();
+	rate_init(&proc->rate, loop_now_ms());
 	memset(&proc->stats, 0, sizeof(proc->stats));
 	err = spawn_child(proc->sup->program_fd, kinds[proc->role].program,
 			  kinds[proc->role].variables, &spawned);

@@ -12,6 +12,7 @@
 #include "supervisor/life.h"
 #include "supervisor/notify.h"
 #include "supervisor/options.h"
+#include "supervisor/rate.h"
 
 struct supervisor;
 
@@ -21,9 +22,10 @@ struct proc {
 	enum role role;
 	enum phase phase;
 	struct life life;
-	pid_t pid;   /* 0 = none */
-	int pidfd;   /* -1 = none */
-	int channel; /* -1 = closed */
+	struct rate rate; /* of its messages */
+	pid_t pid;        /* 0 = none */
+	int pidfd;        /* -1 = none */
+	int channel;      /* -1 = closed */
 	uint64_t started_ns;
 	pid_t ladder_of;           /* whose steps the ladder shows */
 	char reason[MSG_TEXT_MAX]; /* why it is being ended, or what its FAIL said */

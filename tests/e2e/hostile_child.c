@@ -7,6 +7,7 @@
  * (and is the one file this user may write). A later start becomes NAME.real in HOSTILE_DIR/bin.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct attack {
 	const char *name;
 	bool silent; /* no HELLO before it */
 	bool ready;  /* READY before it */
+	bool again;  /* and again, without end */
 	uint32_t fds;
 	size_t len; /* of the frame: head, then zeros */
 	uint8_t head[16];
@@ -132,6 +134,7 @@ static const struct attack attacks[] = {
 	 .head = {0x92, MSG_HEALTH, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91, 0x91,
 		  0x91, 0x91, 0x91, 0x91}},
 	{.name = "wrong count", .ready = true, .len = 4, .head = {0x92, MSG_STATS, 0x91, 0}},
+	{.name = "flood", .ready = true, .again = true, .len = 3, .head = {0x92, MSG_HEALTH, 0}},
 	{.name = "unexpected fd", .fds = 1, .len = 3, .head = {0x92, MSG_READY, 0}},
 	{.name = "one fd too many",
 	 .fds = PROTO_FDS_MAX + 1,
@@ -217,7 +220,16 @@ static void send_frame(const uint8_t *frame, size_t len, uint32_t fds)
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds);
 		memcpy(CMSG_DATA(cmsg), sent, sizeof(int) * fds);
 	}
-	if (sendmsg(PROTO_CHILD_FD, &hdr, MSG_NOSIGNAL) < 0) {
+	while (sendmsg(PROTO_CHILD_FD, &hdr, MSG_NOSIGNAL) < 0) {
+		struct pollfd room = {.fd = PROTO_CHILD_FD, .events = POLLOUT};
+
+		if (errno == EAGAIN) {
+			(void)poll(&room, 1, -1);
+			continue;
+		}
+		/* Found out: it is the supervisor who ends it. */
+		while (errno == EPIPE || errno == ECONNRESET)
+			pause();
 		fprintf(stderr, "hostile child: send: %s\n", strerror(errno));
 		exit(EX_IOERR);
 	}
@@ -236,8 +248,10 @@ static void play(const struct attack *attack)
 	memcpy(frame, attack->head, sizeof(attack->head));
 	if (attack->build)
 		len = attack->build(frame, sizeof(frame));
-	if (len || !attack->silent)
-		send_frame(frame, len, attack->fds);
+	do {
+		if (len || !attack->silent)
+			send_frame(frame, len, attack->fds);
+	} while (attack->again);
 	/* It stays, so that it is the supervisor who ends it. */
 	for (;;)
 		pause();

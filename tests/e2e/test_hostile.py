@@ -33,6 +33,7 @@ BY_THE_EXPORTER = {  # attack of hostile_child.c: what the supervisor says of it
     "huge array at work": "message STATS: malformed",
     "deep nesting": "message HEALTH: malformed",
     "wrong count": "message STATS: refused by its handler",
+    "flood": "message ?: too many of them",
     "too large": "message READY: too large for its type",
     "unexpected fd": "message READY: unexpected fd",
     "one fd too many": TRUNCATED,
