@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The fentry tracer: BPF trampolines at the entry of kernel functions whose arguments don't change.
  */
-#include "flow.h"
+#include "flow_fentry.h"
 #include "hooks.h"
 #include "seed.h"
 #include "walk_table.h"
@@ -40,43 +40,6 @@ SEC("fentry/inet_csk_destroy_sock")
 int trace_destroy_sock(const __u64 *ctx)
 {
 	on_destroy((struct sock *)ctx[0]);
-	return 0;
-}
-
-SEC("fentry/udp_send_skb")
-int trace_udp_send(const __u64 *ctx)
-{
-	on_udp_send((struct sk_buff *)ctx[0], (struct flowi4 *)ctx[1], NULL,
-		    (struct inet_cork *)ctx[2], FLOW_SEND);
-	return 0;
-}
-
-SEC("fentry/udp_v6_send_skb")
-int trace_udp6_send(const __u64 *ctx)
-{
-	on_udp_send((struct sk_buff *)ctx[0], NULL, (struct flowi6 *)ctx[1],
-		    (struct inet_cork *)ctx[2], FLOW_SEND6);
-	return 0;
-}
-
-SEC("fentry/skb_consume_udp")
-int trace_udp_recv(const __u64 *ctx)
-{
-	on_udp_receive((struct sock *)ctx[0], (struct sk_buff *)ctx[1], (int)ctx[2]);
-	return 0;
-}
-
-SEC("fentry/udp_destroy_sock")
-int trace_udp_end(const __u64 *ctx)
-{
-	on_udp_destroy((struct sock *)ctx[0], FLOW_END);
-	return 0;
-}
-
-SEC("fentry/udpv6_destroy_sock")
-int trace_udp6_end(const __u64 *ctx)
-{
-	on_udp_destroy((struct sock *)ctx[0], FLOW_END6);
 	return 0;
 }
 

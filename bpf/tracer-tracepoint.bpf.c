@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The tracepoint tracer: BTF tracepoints and an iterator only, so neither kprobes nor BPF
- * trampolines are needed.
+ * The tracepoint tracer: BTF tracepoints and iterators, so neither kprobes nor BPF trampolines are
+ * needed. Where the kernel has these it traces UDP, too.
  */
+#include "flow_fentry.h"
 #include "hooks.h"
 #include "seed.h"
 #include "walk_table.h"

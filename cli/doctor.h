@@ -118,7 +118,7 @@ struct doctor_tracer {
 	enum plan_result result;
 	struct plan plan;
 	enum plan_result by_name; /* if the configuration asked for it, whatever the instance */
-	char by_name_why[PLAN_WHY_MAX];
+	struct plan named;
 };
 
 struct doctor {

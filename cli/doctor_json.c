@@ -96,7 +96,7 @@ static void put_tracer(struct jsonbuf *json, enum config_tracer which,
 	put_text(json, "result", doctor_plan_result(tracer->result));
 	put_text(json, "why", doctor_plan_why(tracer->plan.why));
 	put_text(json, "by_name", doctor_plan_result(tracer->by_name));
-	put_text(json, "by_name_why", doctor_plan_why(tracer->by_name_why));
+	put_text(json, "by_name_why", doctor_plan_why(tracer->named.why));
 	put_text(json, "store", tracer->plan.store == STORE_TABLE ? "table" : "socket");
 	open_under(json, "probes", '[');
 	for (uint32_t i = 0; planned && i < type->probe_count; i++)

@@ -70,14 +70,12 @@ static void plan_tracers(struct doctor *doctor)
 
 	for (int i = TRACER_AUTO + 1; i < TRACER_COUNT; i++) {
 		struct doctor_tracer *tracer = &doctor->tracers[i];
-		struct plan named;
 
 		*tracer = (struct doctor_tracer){.order = 0};
 		tracer->result = plan_make(&tracer->plan, (enum config_tracer)i, by_name, instance,
 					   &doctor->features);
-		tracer->by_name =
-			plan_make(&named, (enum config_tracer)i, true, instance, &doctor->features);
-		memcpy(tracer->by_name_why, named.why, sizeof(named.why));
+		tracer->by_name = plan_make(&tracer->named, (enum config_tracer)i, true, instance,
+					    &doctor->features);
 	}
 	plan_order(&order, doctor->wanted, instance);
 	doctor->chosen = TRACER_AUTO;
@@ -276,25 +274,64 @@ static void lose_probes(struct doctor *doctor, const struct tracer_type *type)
 	const struct plan *plan = &doctor->tracers[doctor->chosen].plan;
 
 	for (uint32_t i = 0; i < type->probe_count; i++)
-		if (plan->probes[i] == PROBE_MISSING)
+		if (plan->probes[i] == PROBE_MISSING && plan_has_part(plan, type->probes[i].part))
 			doctor_find(&doctor->losses, DOCTOR_DEGRADED, "", "no %s: %s (%s)",
 				    type->probes[i].hook, type->probes[i].without,
 				    plan->off_why[i]);
 }
 
-/* What a tracer without the program never has, and which tracer does. */
-static void lose_program(struct doctor *doctor, const struct tracer_type *type, const char *program,
-			 const char *what)
+/* A tracer that does not lack it, if it is known that it can run. */
+static const char *instead(const struct doctor *doctor, bool (*lacks)(const struct plan *plan))
 {
-	const char *remedy = "";
+	static const struct {
+		enum config_tracer tracer;
+		const char *remedy;
+	} others[] = {{TRACER_FENTRY, "set tracer: fentry"}, {TRACER_KPROBE, "set tracer: kprobe"}};
 
-	if (has_program(type, program))
-		return;
-	if (doctor->self.tried && runs(doctor->tracers[TRACER_FENTRY].by_name))
-		remedy = "set tracer: fentry";
-	else if (doctor->self.tried && runs(doctor->tracers[TRACER_KPROBE].by_name))
-		remedy = "set tracer: kprobe";
-	doctor_find(&doctor->losses, DOCTOR_WELL, remedy, "%s", what);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		const struct doctor_tracer *other = &doctor->tracers[others[i].tracer];
+
+		if (doctor->self.tried && runs(other->by_name) && !lacks(&other->named))
+			return others[i].remedy;
+	}
+	return "";
+}
+
+static bool lacks_accept(const struct plan *plan)
+{
+	return !has_program(tracer_type(plan->tracer), PROGRAM_ACCEPT);
+}
+
+static bool lacks_udp(const struct plan *plan)
+{
+	return !plan_has_part(plan, PART_UDP);
+}
+
+/* What the tracer never has. */
+static void lose_accept(struct doctor *doctor)
+{
+	if (lacks_accept(&doctor->tracers[doctor->chosen].plan))
+		doctor_find(&doctor->losses, DOCTOR_WELL, instead(doctor, lacks_accept),
+			    "an accepted connection belongs to its listener until it closes");
+}
+
+static const char *why_no_part(const struct plan *plan, enum probe_part part)
+{
+	const struct tracer_type *type = tracer_type(plan->tracer);
+	uint32_t i = 0;
+
+	while (i + 1 < type->probe_count && type->probes[i].part != part)
+		i++;
+	return plan->off_why[i];
+}
+
+static void lose_udp(struct doctor *doctor)
+{
+	const struct plan *plan = &doctor->tracers[doctor->chosen].plan;
+
+	if (lacks_udp(plan))
+		doctor_find(&doctor->losses, DOCTOR_DEGRADED, instead(doctor, lacks_udp),
+			    "no UDP flow is recorded: %s", why_no_part(plan, PART_UDP));
 }
 
 static void lose_by_table(struct doctor *doctor)
@@ -318,9 +355,8 @@ static void judge_losses(struct doctor *doctor)
 	type = tracer_type(doctor->chosen);
 	lose_probes(doctor, type);
 	lose_by_table(doctor);
-	lose_program(doctor, type, PROGRAM_ACCEPT,
-		     "an accepted connection belongs to its listener until it closes");
-	lose_program(doctor, type, PROGRAM_UDP_SEND, "no UDP flow is recorded");
+	lose_accept(doctor);
+	lose_udp(doctor);
 	if (plan_is_fargate(doctor->instance.type))
 		doctor_find(&doctor->losses, DOCTOR_WELL, "",
 			    "connections of processes outside this pid namespace are left out");

@@ -90,8 +90,8 @@ static void print_tracer(const struct doctor *doctor, enum config_tracer which)
 	else
 		snprintf(head, sizeof(head), "- %s", config_tracers[which]);
 	print_result(doctor, head, tracer->result, tracer->plan.why);
-	if (tracer->result != tracer->by_name || strcmp(tracer->plan.why, tracer->by_name_why) != 0)
-		print_result(doctor, "    by name", tracer->by_name, tracer->by_name_why);
+	if (tracer->result != tracer->by_name || strcmp(tracer->plan.why, tracer->named.why) != 0)
+		print_result(doctor, "    by name", tracer->by_name, tracer->named.why);
 }
 
 /* Those that are tried in their order, then the others. */

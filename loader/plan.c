@@ -156,9 +156,20 @@ static const char *missing_reason(const struct probe *probe, enum probe_store st
 	return NULL;
 }
 
-/* What stands against UDP as a whole: flows that nobody ends would fill their table. */
-static const char *udp_reason(const struct features *features)
+static bool part_has_kind(const struct tracer_type *type, enum probe_part part,
+			  enum probe_kind kind)
 {
+	for (uint32_t i = 0; i < type->probe_count; i++)
+		if (type->probes[i].part == part && type->probes[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* What stands against UDP as a whole: flows that nobody ends would fill their table. */
+static const char *udp_reason(const struct tracer_type *type, const struct features *features)
+{
+	if (part_has_kind(type, PART_UDP, PROBE_FENTRY) && refused(features, FEATURE_try_fentry))
+		return "the kernel refuses fentry programs";
 	if (!get(features, FEATURE_kernel_btf) || !get(features, FEATURE_iter_map))
 		return "UDP flows are ended by an iterator, which the kernel does not have";
 	if (refused(features, FEATURE_try_read))
@@ -186,7 +197,7 @@ static void degrade_udp(struct plan *plan, const char *reason)
 static enum plan_result plan_probes(struct plan *plan, const struct tracer_type *type,
 				    const struct features *features)
 {
-	const char *no_udp = udp_reason(features);
+	const char *no_udp = udp_reason(type, features);
 	enum plan_result result = PLAN_OK;
 	bool udp_told = false;
 

@@ -22,6 +22,7 @@ class Expectation:
     tracer: str  # that is asked for
     comes_up: str  # a tracer, or NOT_SUPPORTED
     caps_left: str  # of the loader
+    missing: frozenset  # names of its programs that are not attached
     words: str = ""  # that conntraced must say if the tracer is not supported
 
 
@@ -46,16 +47,17 @@ def rows(name, fewest, most):
             yield f"{name}:{number}", columns
 
 
-def read_expectation(place, line, tracer, comes_up, caps_left, words=""):
+def read_expectation(place, line, tracer, comes_up, caps_left, missing, words=""):
     if comes_up not in (*TRACERS, NOT_SUPPORTED) or (comes_up == NOT_SUPPORTED) != bool(words):
         raise TableError(f"{place}: a tracer, or '{NOT_SUPPORTED}' and what conntraced says then")
-    return Expectation(line, tracer, comes_up, caps_left, words)
+    return Expectation(line, tracer, comes_up, caps_left,
+                       frozenset(missing.split(",")) - {"-"}, words)
 
 
 def expectations(lines):
     """All that is expected, by line of kernels; each line must have some, and no other may."""
     table = {line: [] for line in lines}
-    for place, columns in rows("expected.tsv", 4, 5):
+    for place, columns in rows("expected.tsv", 5, 6):
         expectation = read_expectation(place, *columns)
         if expectation.line not in table:
             raise TableError(f"{place}: no such line of kernels: {expectation.line}")

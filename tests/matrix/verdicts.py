@@ -66,9 +66,19 @@ def end_of(program, events):
                  if event["event"] == "end" and event["program"] == program), None)
 
 
-def supported(programs, events):
-    """(right, result, comments) for a tracer that came up and the tests that were run with it."""
-    points, comments, seconds = [], [], 0
+def about_missing(expected, tried):
+    """What is wrong with the programs that are not attached."""
+    missing = {probe["name"] for probe in tried["probes"]
+               if probe["state"] not in ("attached", "off")}
+    return [f"not attached: {', '.join(sorted(missing)) or 'none'}; expected: "
+            f"{', '.join(sorted(expected.missing)) or 'none'}"] if missing != expected.missing else []
+
+
+def supported(programs, events, comments):
+    """(right, result, comments) for a tracer that came up and the tests that were run with it;
+    comments: what is wrong already."""
+    points, seconds = [], 0
+    wrong = bool(comments)
     for program in programs:
         end = end_of(program, events)
         if end:
@@ -82,7 +92,8 @@ def supported(programs, events):
               for verdict in ("passed", "failed", "skipped")}
     result = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()
                        if count or verdict == "passed")
-    return not counts["failed"] and counts["passed"] > 0, f"{result} ({seconds:.0f} s)", comments
+    right = not wrong and not counts["failed"] and counts["passed"] > 0
+    return right, f"{result} ({seconds:.0f} s)", comments
 
 
 def judge_tracer(kernel, expected, programs, ended):
@@ -97,7 +108,7 @@ def judge_tracer(kernel, expected, programs, ended):
         right, comments = False, []
         result = f"{tried['comes_up']} came up, expected: {expected.comes_up}"
     else:
-        right, result, comments = supported(programs, events)
+        right, result, comments = supported(programs, events, about_missing(expected, tried))
     if not right and ended.wrong:
         comments += [f"the guest: {ended.wrong}"]
     name = expected.tracer

@@ -122,11 +122,9 @@ static void test_doctor_judge_all_well(void **state)
 	assert_int_equal(doctor.tracers[TRACER_FENTRY].order, 1);
 	assert_int_equal(doctor.tracers[TRACER_FENTRY].result, PLAN_NOT_SUPPORTED);
 	assert_int_equal(doctor.tracers[TRACER_FENTRY].by_name, PLAN_OK);
-	assert_int_equal(doctor.losses.count, 2);
+	assert_int_equal(doctor.losses.count, 1);
 	assert_non_null(find(&doctor.losses, "listener"));
-	assert_non_null(find(&doctor.losses, "UDP"));
 	assert_string_equal(doctor.losses.list[0].remedy, "set tracer: fentry");
-	assert_string_equal(doctor.losses.list[1].remedy, "set tracer: fentry");
 }
 
 /* Twice makes no difference: nothing of the first time is left. */
@@ -170,6 +168,35 @@ static void test_doctor_judge_fargate_takes_fentry(void **state)
 	assert_non_null(find(&doctor.losses, "pid namespace"));
 	assert_null(find(&doctor.losses, "listener"));
 	assert_null(find(&doctor.losses, "UDP"));
+}
+
+static void expect_no_udp(const char *why, const char *remedy)
+{
+	const struct doctor_finding *found;
+
+	doctor_judge(&doctor);
+	assert_int_equal(doctor.chosen, TRACER_TRACEPOINT);
+	assert_int_equal(doctor.verdict, DOCTOR_DEGRADED);
+	found = find(&doctor.losses, "no UDP flow is recorded: ");
+	assert_non_null(found);
+	assert_non_null(strstr(found->what, why));
+	assert_string_equal(found->remedy, remedy);
+	/* Of each program of it no word. */
+	assert_null(find(&doctor.losses, "udp_send_skb"));
+}
+
+static void test_doctor_judge_udp_where_the_kernel_refuses_it(void **state)
+{
+	(void)state;
+	doctor.features.of[FEATURE_try_fentry] = EPERM;
+	doctor.features.of[FEATURE_kprobe_pmu] = 0;
+	expect_no_udp("the kernel refuses fentry programs", "");
+	doctor.features.of[FEATURE_kprobe_pmu] = 1;
+	expect_no_udp("the kernel refuses fentry programs", "set tracer: kprobe");
+	doctor.features.of[FEATURE_try_fentry] = 0;
+	doctor.features.of[FEATURE_iter_map] = 0;
+	/* Nor would another. */
+	expect_no_udp("by an iterator, which the kernel does not have", "");
 }
 
 static void test_doctor_judge_the_table_has_an_end(void **state)
@@ -614,6 +641,7 @@ int main(void)
 		cmocka_unit_test_setup(test_doctor_judge_again, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_says_when_it_could_not_try, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_fargate_takes_fentry, be_well),
+		cmocka_unit_test_setup(test_doctor_judge_udp_where_the_kernel_refuses_it, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_the_table_has_an_end, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_a_missing_hook_degrades, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_none_can_run, be_well),
