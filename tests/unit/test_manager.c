@@ -187,30 +187,36 @@ static void test_manager_report_names_every_program(void **state)
 	}
 }
 
-static void expect_how(enum config_tracer tracer, enum plan_kprobe kprobe, const char *first,
-		       const char *last)
+static void expect_how(enum config_tracer tracer, enum plan_kprobe kprobe, const char *program,
+		       const char *how)
 {
 	struct plan plan = all_planned(tracer, STORE_TABLE);
 	struct manager_options options;
 	struct manager manager;
 	struct msg_tracer report;
+	uint32_t i = 0;
 
 	plan.kprobe = kprobe;
 	options = options_of(&plan);
 	manager_init(&manager, &options);
 	report_of(&manager, &report);
-	assert_string_equal(report.probes[0].how, first);
-	assert_string_equal(report.probes[report.probe_count - 1].how, last);
+	while (i < report.probe_count && strcmp(report.probes[i].program, program) != 0)
+		i++;
+	assert_int_not_equal(i, report.probe_count);
+	assert_string_equal(report.probes[i].how, how);
 }
 
 static void test_manager_report_says_how_a_program_is_attached(void **state)
 {
 	(void)state;
-	expect_how(TRACER_TRACEPOINT, KPROBE_MULTI, "tp_btf", "iterator over files");
-	expect_how(TRACER_FENTRY, KPROBE_MULTI, "fentry", "iterator over flows");
-	expect_how(TRACER_KPROBE, KPROBE_MULTI, "kprobe.multi", "iterator over flows");
-	expect_how(TRACER_KPROBE, KPROBE_LINK, "kprobe (perf event link)", "iterator over flows");
-	expect_how(TRACER_KPROBE, KPROBE_PERF, "kprobe (perf event)", "iterator over flows");
+	expect_how(TRACER_TRACEPOINT, KPROBE_MULTI, PROGRAM_SET_STATE, "tp_btf");
+	expect_how(TRACER_TRACEPOINT, KPROBE_MULTI, PROGRAM_SEED, "iterator over files");
+	expect_how(TRACER_TRACEPOINT, KPROBE_MULTI, PROGRAM_UDP_SEND, "fentry");
+	expect_how(TRACER_FENTRY, KPROBE_MULTI, PROGRAM_SET_STATE, "fentry");
+	expect_how(TRACER_FENTRY, KPROBE_MULTI, PROGRAM_WALK_FLOWS, "iterator over flows");
+	expect_how(TRACER_KPROBE, KPROBE_MULTI, PROGRAM_SET_STATE, "kprobe.multi");
+	expect_how(TRACER_KPROBE, KPROBE_LINK, PROGRAM_SET_STATE, "kprobe (perf event link)");
+	expect_how(TRACER_KPROBE, KPROBE_PERF, PROGRAM_SET_STATE, "kprobe (perf event)");
 }
 
 static void test_manager_report_says_what_is_missing(void **state)
