@@ -84,7 +84,9 @@ conntraced_SRC := $(COMMON) \
 	supervisor/configure.c \
 	supervisor/control.c \
 	supervisor/custody.c \
+	supervisor/inherit.c \
 	supervisor/installation.c \
+	supervisor/keep.c \
 	supervisor/life.c \
 	supervisor/main.c \
 	supervisor/messages.c \
@@ -213,8 +215,12 @@ test_doctor_judge_SRC := cli/doctor_judge.c cli/doctor_judge_files.c common/conf
 	loader/tracer.c
 test_doctor_judge_LIB := -lcap -lmsgpackc
 test_exporter_sandbox_SRC := exporter/sandbox.c common/landlock.c common/seccomp.c
+test_inherit_SRC := supervisor/inherit.c supervisor/spawn.c common/chan.c common/log.c
 test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
+test_keep_SRC := supervisor/custody.c supervisor/inherit.c supervisor/keep.c \
+	supervisor/notify.c supervisor/spawn.c common/chan.c common/log.c common/memfd.c $(DISPATCH)
+test_keep_LIB := -lmsgpackc
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
 test_loss_SRC := exporter/loss.c

@@ -87,6 +87,7 @@ FORMAT(fd, msg_fd);
 
 static const struct msgfmt_field manifest_fields[] = {
 	ANY64(msg_manifest, identity),
+	ANY32(msg_manifest, generation),
 	LIST(msg_manifest, fds, fd_count, &fd),
 };
 FORMAT(manifest, msg_manifest);
@@ -276,6 +277,12 @@ static const struct msgfmt_field done_fields[] = {
 	STRING(msg_done, reason),
 };
 FORMAT(done, msg_done);
+
+static const struct msgfmt_field custody_fields[] = {
+	UINT(msg_custody, ring_bytes, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX),
+	STRUCT(msg_custody, manifest, &manifest),
+};
+FORMAT(custody, msg_custody);
 
 static const struct msgfmt *const formats[MSG_TYPE_COUNT] = {
 #define X(upper, lower, from, to, phases, fds_min, fds_max, frame_max, meaning) \

@@ -58,9 +58,13 @@ struct msg_fd {
 	char name[32];
 };
 
-/* The fds of a message in their order. identity tells one tracer object from another; 0 = none. */
+/*
+ * The fds of a message in their order. identity tells one tracer object from another; 0 = none.
+ * generation counts the tracers that were loaded one after the other, from 1; 0 = none.
+ */
 struct msg_manifest {
 	uint64_t identity;
+	uint32_t generation;
 	uint32_t fd_count;
 	struct msg_fd fds[PROTO_FDS_MAX];
 };
@@ -298,6 +302,12 @@ struct msg_done {
 	char reason[MSG_TEXT_MAX];
 };
 
+/* The tracer that the fds are, and the size of its ring. */
+struct msg_custody {
+	uint32_t ring_bytes;
+	struct msg_manifest manifest;
+};
+
 /* Room for any message, for a receiver that doesn't know yet which. */
 union msg {
 	struct msg_hello hello;
@@ -324,6 +334,7 @@ union msg {
 	struct msg_summary summary;
 	struct msg_records records;
 	struct msg_done done;
+	struct msg_custody custody;
 };
 
 /*

@@ -105,7 +105,9 @@ enum phase {
 	X(RECORDS, records, R_EXPORTER, R_CLI, P_ANY, 0, 0, 65536, \
 	  "records as they came from the ring") \
 	X(DONE, done, R_SUPERVISOR | R_EXPORTER, R_CLI, P_ANY, 0, 0, 1024, \
-	  "the end of an answer, or why there is none")
+	  "the end of an answer, or why there is none") \
+	X(CUSTODY, custody, R_SUPERVISOR, R_SUPERVISOR, P_ANY, 0, 48, 2048, \
+	  "what a supervisor leaves to the next one, in a sealed memfd beside the fds")
 /* clang-format on */
 
 enum msg_type {

@@ -212,6 +212,7 @@ static enum step_result step_load(struct ladder *ladder, struct report *report)
 		return skip_adopted(report);
 	err = attach_load(&ladder->manager, &ladder->tracer, &ladder->object, &ladder->btf,
 			  report->detail, sizeof(report->detail));
+	ladder->tracer.generation = ladder->inherited.manifest.generation + 1;
 	if (err == -EACCES)
 		report->outcome = OUTCOME_verifier_refused;
 	return result_of(err);

@@ -241,6 +241,7 @@ void tracer_manifest(const struct tracer *tracer, struct msg_manifest *manifest,
 {
 	memset(manifest, 0, sizeof(*manifest));
 	manifest->identity = tracer->identity;
+	manifest->generation = tracer->generation;
 	for (int i = 0; i < TRACER_MAPS; i++) {
 		const struct tracer_map_row *row = tracer_map((enum tracer_map)i, tracer->store);
 
@@ -259,7 +260,8 @@ void tracer_inherit(struct tracer_inheritance *inheritance, const struct msg_man
 {
 	struct msg_manifest *ours = &inheritance->manifest;
 
-	*ours = (struct msg_manifest){.identity = manifest->identity};
+	*ours = (struct msg_manifest){.identity = manifest->identity,
+				      .generation = manifest->generation};
 	fill(inheritance->fds, PROTO_FDS_MAX, -1);
 	for (uint32_t i = 0; i < manifest->fd_count && i < fds->count; i++) {
 		if (manifest->fds[i].kind == but)
@@ -298,6 +300,7 @@ void tracer_take(struct tracer *tracer, const struct tracer_type *type, enum pro
 	tracer->type = type;
 	tracer->store = store;
 	tracer->identity = inheritance->manifest.identity;
+	tracer->generation = inheritance->manifest.generation;
 	for (int i = 0; i < TRACER_MAPS; i++) {
 		const struct tracer_map_row *row = tracer_map((enum tracer_map)i, store);
 

@@ -91,6 +91,7 @@ struct tracer {
 	const struct tracer_type *type; /* NULL = nothing is there */
 	enum probe_store store;
 	uint64_t identity; /* of the object the fds come from */
+	uint32_t generation;
 	int maps[TRACER_MAPS];
 	int programs[TRACER_PROBES_MAX];
 	int links[TRACER_PROBES_MAX];

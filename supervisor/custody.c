@@ -57,7 +57,7 @@ static bool complete(const struct msg_manifest *manifest, const struct dispatch_
 	static const enum fd_kind needed[] = {FD_RING,     FD_COUNTERS,  FD_LEDGER,
 					      FD_SETTINGS, FD_TELEMETRY, FD_LINK};
 
-	if (manifest->fd_count != fds->count || !manifest->identity)
+	if (manifest->fd_count != fds->count || !manifest->identity || !manifest->generation)
 		return false;
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		if (find(manifest, needed[i]) < 0)

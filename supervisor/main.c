@@ -21,7 +21,9 @@
 #include "supervisor/configure.h"
 #include "supervisor/control.h"
 #include "supervisor/custody.h"
+#include "supervisor/inherit.h"
 #include "supervisor/installation.h"
+#include "supervisor/keep.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
 
@@ -150,8 +152,12 @@ static int watch_signals(struct supervisor *sup)
 /* Everything up to the first child; the exit code on failure, else 0. */
 static int prepare(struct supervisor *sup)
 {
-	int err = configure_open(sup, sup->options.config);
+	static struct inherited inherited;
+	int err;
 
+	/* Root never left anything to itself. */
+	inherit_take(&inherited, geteuid() != 0);
+	err = configure_open(sup, sup->options.config);
 	if (err) {
 		log_error("configuration %s: %s", sup->options.config, strerror(-err));
 		return EX_NOINPUT;
@@ -171,6 +177,9 @@ static int prepare(struct supervisor *sup)
 		log_error("start: %s", strerror(-err));
 		return EX_OSERR;
 	}
+	if (!sup->options.check)
+		keep_restore(sup, &inherited);
+	inherit_close(&inherited);
 	return 0;
 }
 

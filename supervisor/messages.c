@@ -14,6 +14,7 @@
 #include "supervisor/children.h"
 #include "supervisor/configure.h"
 #include "supervisor/custody.h"
+#include "supervisor/keep.h"
 
 #define UNACCOUNTED_MS 60000u
 
@@ -41,7 +42,8 @@ static void send_config_and_start(struct proc *proc, const struct msg_start *sta
 static void equip_loader(struct proc *proc)
 {
 	const struct custody *custody = &proc->sup->custody;
-	struct msg_start start = {.manifest.identity = custody->manifest.identity};
+	struct msg_start start = {.manifest.identity = custody->manifest.identity,
+				  .manifest.generation = custody->manifest.generation};
 	int fds[PROTO_FDS_MAX];
 
 	add_fd(&start, fds, FD_OBJECTS, "objects", proc->sup->object_fd);
@@ -180,10 +182,15 @@ static int on_loaded(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct proc *proc = ctx;
 	struct supervisor *sup = proc->sup;
-	int err = custody_take(&sup->custody, &msg->loaded.manifest, fds);
+	uint32_t generation = sup->custody.manifest.generation + !msg->loaded.adopted;
+	int err = msg->loaded.manifest.generation == generation
+			  ? custody_take(&sup->custody, &msg->loaded.manifest, fds)
+			  : -EPROTO;
 
 	if (!err && !msg->loaded.adopted)
 		sup->ring_bytes = sup->configure.current.config.ring_bytes;
+	if (!err)
+		keep_store(sup);
 	/* The exporter reads a ring that is no longer the tracer's: a fresh one gets the new one.
 	 */
 	if (!err && !msg->loaded.adopted && sup->procs[ROLE_EXPORTER].life.wanted)

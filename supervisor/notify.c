@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+
+#define SEND_WAIT_US 200000
 
 static uint32_t watchdog_interval(void)
 {
@@ -20,6 +23,8 @@ int notify_open(struct notify *notify)
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t len = path ? strlen(path) : 0;
 
+	const struct timeval patience = {.tv_usec = SEND_WAIT_US};
+
 	*notify = (struct notify){.fd = -1};
 	if (!len)
 		return 0;
@@ -30,8 +35,9 @@ int notify_open(struct notify *notify)
 	if (path[0] == '@')
 		notify->addr.sun_path[0] = '\0';
 	notify->addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-	notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (notify->fd < 0)
+	notify->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (notify->fd < 0 ||
+	    setsockopt(notify->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
 	notify->watchdog_ms = watchdog_interval();
 	return 0;
@@ -40,6 +46,29 @@ int notify_open(struct notify *notify)
 void notify_send(const struct notify *notify, const char *state)
 {
 	if (notify->fd >= 0)
-		(void)sendto(notify->fd, state, strlen(state), MSG_NOSIGNAL,
+		(void)sendto(notify->fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
 			     (const struct sockaddr *)&notify->addr, notify->addr_len);
+}
+
+int notify_store(const struct notify *notify, const char *state, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.room = {0}};
+	struct iovec text = {(void *)(uintptr_t)state, strlen(state)};
+	struct msghdr msg = {.msg_name = (void *)(uintptr_t)&notify->addr,
+			     .msg_namelen = notify->addr_len,
+			     .msg_iov = &text,
+			     .msg_iovlen = 1};
+
+	if (fd >= 0) {
+		msg.msg_control = control.room;
+		msg.msg_controllen = sizeof(control.room);
+		control.header = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+						  .cmsg_type = SCM_RIGHTS,
+						  .cmsg_len = CMSG_LEN(sizeof(int))};
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	return sendmsg(notify->fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }

@@ -17,6 +17,12 @@ struct notify {
 /* Take NOTIFY_SOCKET and WATCHDOG_USEC from the environment. Returns 0 or a negative errno. */
 int notify_open(struct notify *notify);
 
+/*
+ * Send one state about the fd store, with an fd, which stays the caller's, or -1; waits a moment
+ * for room. Returns 0 or a negative errno. Whether the manager keeps the fd is not known.
+ */
+int notify_store(const struct notify *notify, const char *state, int fd);
+
 /* Send one state, such as "READY=1". What can't be sent is not worth failing for. */
 void notify_send(const struct notify *notify, const char *state);
 

@@ -93,6 +93,10 @@ struct supervisor {
 	int object_fd;  /* directory of the BPF objects */
 	struct proc procs[ROLE_COUNT];
 	struct custody custody;
+	struct {
+		uint32_t generation; /* 0 = none */
+		uint32_t fd_count;
+	} stored; /* in the service manager's fd store */
 	uint32_t
 		ring_bytes; /* of the ring in custody: after a change not yet the configuration's */
 	struct configure configure;

@@ -76,6 +76,7 @@ class Tracer:
         os.mkdir(self.source, 0o755)
         self.binaries = binaries
         self.wrap = list(wrap)
+        self.prepare = None  # called in the process that becomes conntraced
         self.proc = None
         text = (config or f"output: {{format: json, path: {self.records_path}}}\n") + more
         if source:
@@ -94,7 +95,8 @@ class Tracer:
         self.proc = subprocess.Popen(
             self.wrap + [os.path.join(self.binaries, "conntraced"), "--user", "nobody", "--config",
                          self.config_path, "--socket", self.socket],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True)
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True,
+            preexec_fn=self.prepare, close_fds=self.prepare is None)
         if wait:
             wait_for("tracing", self.tracing, 20)
         return self
@@ -299,6 +301,12 @@ def conngen(prefix, *args, timeout=120):
                           timeout=timeout * SLOWDOWN)
     check(done.returncode == 0, f"conngen: {done.returncode}: {done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def bpf_links():
+    text = subprocess.run(["bpftool", "link", "show", "-j"], capture_output=True, text=True,
+                          check=True).stdout
+    return {link["id"] for link in json.loads(text)}
 
 
 def main(tests):

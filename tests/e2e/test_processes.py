@@ -4,14 +4,13 @@
 CONNTRACE_CAPS_LEFT=cap_bpf tells that the kernel does not let the loader go on with nothing, as
 Linux 5.10 does not; by default no process keeps a capability."""
 
-import json
 import os
 import signal
 import subprocess
 import threading
 import time
 
-from harness import (BIN, CHILDREN, SLOWDOWN, Tracer, check, conngen, equal, load, main,
+from harness import (BIN, CHILDREN, SLOWDOWN, Tracer, bpf_links, check, conngen, equal, load, main,
                      network_namespace, proc_status, wait_for)
 
 CAP_SETS = ("CapPrm", "CapEff", "CapInh", "CapAmb")
@@ -142,12 +141,6 @@ def test_a_child_that_is_silent_is_killed_and_restarted():
         os.kill(pid, signal.SIGSTOP)
         process = wait_for("a new loader", lambda: tracer.running("loader", other_than=pid), 12)
         check("silent for too long" in process["last"], f"last: {process['last']}")
-
-
-def bpf_links():
-    text = subprocess.run(["bpftool", "link", "show", "-j"], capture_output=True, text=True,
-                          check=True).stdout
-    return {link["id"] for link in json.loads(text)}
 
 
 def test_nothing_is_left_after_a_stop():

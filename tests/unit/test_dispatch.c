@@ -49,6 +49,7 @@ static const struct expected {
 	[MSG_SUMMARY] = {"SUMMARY", "s", "c", "SRU", 0, 0},
 	[MSG_RECORDS] = {"RECORDS", "e", "c", "SRU", 0, 0},
 	[MSG_DONE] = {"DONE", "se", "c", "SRU", 0, 0},
+	[MSG_CUSTODY] = {"CUSTODY", "s", "s", "SRU", 0, 48},
 };
 
 static const char role_letters[ROLE_COUNT + 1] = "slepvc";

@@ -96,6 +96,7 @@ static void config_body(struct config *c)
 static void manifest(struct msg_manifest *m)
 {
 	m->identity = any64();
+	m->generation = any32();
 	m->fd_count = within(0, PROTO_FDS_MAX);
 	for (uint32_t i = 0; i < m->fd_count; i++) {
 		m->fds[i].kind = within(1, FD_KIND_COUNT - 1);
@@ -309,6 +310,12 @@ static void fill_done(union msg *m)
 {
 	m->done.ok = within(0, 1);
 	TEXT(m->done.reason);
+}
+
+static void fill_custody(union msg *m)
+{
+	m->custody.ring_bytes = within(CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX);
+	manifest(&m->custody.manifest);
 }
 
 /* Every message of the catalogue has one, or this doesn't compile. */
@@ -573,7 +580,7 @@ static const struct range {
 	{MSG_CONFIG, {3, 15, 1, 5}, 0, UINT16_MAX},
 	{MSG_CONFIG, {3, 15, 1, 6, 4}, 0, UINT32_MAX},
 	{MSG_CONFIG, {3, 15, 1, 7, 1}, 0, UINT32_MAX},
-	{MSG_START, {2, 2, 1, 1}, 1, FD_KIND_COUNT - 1},
+	{MSG_START, {2, 3, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
 	{MSG_OUTCOME, {2}, 0, TRACER_COUNT - 1},
 	{MSG_OUTCOME, {3}, 0, OUTCOME_COUNT - 1},
@@ -603,6 +610,8 @@ static const struct range {
 	{MSG_TROUBLE, {3, 1, 2}, 0, TELEMETRY_ERRNOS - 1},
 	{MSG_SUMMARY, {2}, 0, 1},
 	{MSG_DONE, {2}, 0, 1},
+	{MSG_CUSTODY, {2}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
+	{MSG_CUSTODY, {3, 2}, 0, UINT32_MAX},
 };
 
 /* Random contents in which every list has an element. */
