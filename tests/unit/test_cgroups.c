@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "exporter/cgroups.h"
+#include "tests/unit/tree.h"
 
 #define MAX 64u
 
@@ -42,14 +42,6 @@ static int make_tree(void **state)
 	return dir_fd < 0 ? -1 : 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static int remove_tree(void **state)
 {
 	(void)state;
@@ -57,7 +49,7 @@ static int remove_tree(void **state)
 	while (held_count)
 		close(held[--held_count]);
 	close(dir_fd);
-	(void)nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	(void)tree_remove(root);
 	return 0;
 }
 

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "common/landlock.h"
 #include "exporter/cgroups.h"
 #include "exporter/sandbox.h"
+#include "tests/unit/tree.h"
 
 /* How a child ends that did not do what it was to try. */
 #define NOT_ENTERED 100
@@ -46,20 +46,12 @@ static int make_tree(void **state)
 	return mkdirat(root_fd, "in", 0755);
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static int remove_tree(void **state)
 {
 	(void)state;
 	close(root_fd);
 	close(watch_fd);
-	(void)nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	(void)tree_remove(root);
 	return chdir("/");
 }
 

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "loader/instance.h"
+#include "tests/unit/tree.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -41,19 +41,11 @@ static int make_root(void **state)
 	return root_fd < 0 ? -1 : 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static int remove_root(void **state)
 {
 	(void)state;
 	close(root_fd);
-	return nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	return tree_remove(root);
 }
 
 static void set_variable(const char *name, const char *value)

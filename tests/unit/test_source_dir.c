@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "poller/source_dir.h"
+#include "tests/unit/tree.h"
 
 static struct source_texts texts;
 static char root[64], why[256];
@@ -30,19 +30,11 @@ static int make_directory(void **state)
 	return dir_fd < 0 ? -1 : 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static int remove_directory(void **state)
 {
 	(void)state;
 	close(dir_fd);
-	(void)nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	(void)tree_remove(root);
 	return 0;
 }
 
