@@ -80,6 +80,7 @@ SCHEMA := \
 	verifier/values.c
 
 conntraced_SRC := $(COMMON) \
+	cli/client.c \
 	supervisor/children.c \
 	supervisor/configure.c \
 	supervisor/control.c \
@@ -94,7 +95,9 @@ conntraced_SRC := $(COMMON) \
 	supervisor/options.c \
 	supervisor/rate.c \
 	supervisor/spawn.c \
-	supervisor/status.c
+	supervisor/status.c \
+	supervisor/upgrade.c \
+	supervisor/upgrade_ask.c
 conntraced_LIB := -lmsgpackc -lcap
 
 conntrace-loader_SRC := $(COMMON) $(CHILD) \

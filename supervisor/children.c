@@ -20,6 +20,7 @@
 #include "supervisor/custody.h"
 #include "supervisor/messages.h"
 #include "supervisor/spawn.h"
+#include "supervisor/upgrade.h"
 
 /* Loading programs on a slow machine takes a while; the others are there at once. */
 static const struct life_times loader_times = {5000, 60000, CHILD_SILENCE_MS, 5000};
@@ -164,6 +165,8 @@ static void on_exit_fd(void *ctx, uint32_t events)
 	children_event(proc, LIFE_EXITED);
 	if (proc->sup->stopping)
 		stop_next(proc->sup);
+	else
+		upgrade_next(proc->sup);
 }
 
 static void on_channel(void *ctx, uint32_t events)
@@ -364,4 +367,27 @@ void children_stop(struct supervisor *sup, int exit_code)
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
 		children_event(&sup->procs[first[i]], LIFE_STOP);
 	stop_next(sup);
+}
+
+bool children_are_idle(const struct supervisor *sup)
+{
+	for (int role = 0; role < ROLE_COUNT; role++)
+		if (kinds[role].program && !is_idle(sup, (enum role)role))
+			return false;
+	return true;
+}
+
+void children_pause(struct supervisor *sup)
+{
+	for (int role = 0; role < ROLE_COUNT; role++)
+		if (kinds[role].program)
+			children_event(&sup->procs[role], LIFE_STOP);
+}
+
+/* The loader's READY has the others started. */
+void children_resume(struct supervisor *sup)
+{
+	children_event(&sup->procs[ROLE_LOADER], LIFE_WANT);
+	if (sup->configure.checking)
+		children_event(&sup->procs[ROLE_VERIFIER], LIFE_WANT);
 }

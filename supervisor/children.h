@@ -28,4 +28,11 @@ void children_reason(struct proc *proc, const char *format, ...)
 /* Begin the ordered stop: those who produce, then the probes, then the exporter, which drains. */
 void children_stop(struct supervisor *sup, int exit_code);
 
+/* End all children, but leave the probes attached: what happens meanwhile waits in the ring. */
+void children_pause(struct supervisor *sup);
+bool children_are_idle(const struct supervisor *sup);
+
+/* Go on after children_pause(), when they are idle. */
+void children_resume(struct supervisor *sup);
+
 #endif

@@ -29,7 +29,7 @@ static void texts_move(struct texts *to, struct texts *from)
 	*from = (struct texts){.fd = -1};
 }
 
-int configure_open(struct supervisor *sup, const char *path)
+int configure_open(struct supervisor *sup, const char *path, int dir_fd)
 {
 	struct configure *conf = &sup->configure;
 	const char *slash = strrchr(path, '/');
@@ -46,7 +46,8 @@ int configure_open(struct supervisor *sup, const char *path)
 		return -ENAMETOOLONG;
 	snprintf(conf->name, sizeof(conf->name), "%s", name);
 	snprintf(dir, sizeof(dir), "%.*s", (int)(name - path), path);
-	conf->dir_fd = open(slash ? dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	conf->dir_fd =
+		dir_fd >= 0 ? dir_fd : open(slash ? dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return conf->dir_fd < 0 ? -errno : 0;
 }
 

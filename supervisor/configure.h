@@ -9,8 +9,11 @@
 
 #include "supervisor/supervisor.h"
 
-/* Open the directory of the local file, as long as it can be. Returns 0 or a negative errno. */
-int configure_open(struct supervisor *sup, const char *path);
+/*
+ * Open the directory of the local file, as long as it can be; dir_fd: it is open already, else -1.
+ * Returns 0 or a negative errno.
+ */
+int configure_open(struct supervisor *sup, const char *path, int dir_fd);
 
 /*
  * Read the local file and have it checked together with what was fetched last. Returns 0, or a

@@ -253,9 +253,19 @@ int control_answer(int fd, enum msg_type type, const void *msg)
 	return len < 0 ? len : chan_send(fd, frame, (size_t)len, NULL, 0, 0);
 }
 
-static int listen_at(struct supervisor *sup)
+void control_inherit(struct supervisor *sup, int fd)
 {
-	struct control *control = &sup->control;
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens)
+		sup->control.fd = fd;
+	else if (fd >= 0)
+		close(fd);
+}
+
+static int make_socket(struct control *control)
+{
 	struct sockaddr_un addr = address(control);
 
 	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -268,6 +278,16 @@ static int listen_at(struct supervisor *sup)
 	if (bind(control->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
 	    chmod(control->path, 0666) < 0 || listen(control->fd, CLIENTS_MAX) < 0)
 		return -errno;
+	return 0;
+}
+
+static int listen_at(struct supervisor *sup)
+{
+	struct control *control = &sup->control;
+	int err = control->fd >= 0 ? 0 : make_socket(control);
+
+	if (err)
+		return err;
 	control->timer_fd = loop_timer(&sup->loop, 0, 0, on_ask_timer, sup);
 	if (control->timer_fd < 0)
 		return control->timer_fd;

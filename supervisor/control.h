@@ -17,6 +17,9 @@
  */
 int control_prepare(struct supervisor *sup, uid_t uid, gid_t gid);
 
+/* Go on with a socket that the conntraced before this one listens at; -1 = there is none. */
+void control_inherit(struct supervisor *sup, int fd);
+
 /*
  * Listen. Returns 0, or a negative errno after logging: -EADDRINUSE if somebody answers there.
  * A socket that nobody answers on any more is replaced.

@@ -194,3 +194,35 @@ void inherit_close(struct inherited *inherited)
 			close(inherited->fds[i].fd);
 	inherited->count = 0;
 }
+
+/* --- the other way --- */
+
+int inherit_add(struct inherited *list, const char *name, int fd)
+{
+	struct inherited_fd *to = &list->fds[list->count];
+
+	if (list->count == INHERIT_MAX || fd < 0)
+		return -ENOSPC;
+	to->fd = fd;
+	name_fd(to, name, strlen(name));
+	list->count++;
+	return 0;
+}
+
+int inherit_text(const struct inherited *list, char *text, size_t cap)
+{
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < list->count && at < cap; i++)
+		at += (size_t)snprintf(text + at, cap - at, "%s%d:%s", i ? "," : "",
+				       list->fds[i].fd, list->fds[i].name);
+	return at < cap ? 0 : -ENOSPC;
+}
+
+int inherit_pass(const struct inherited *list, bool on)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+		if (fcntl(list->fds[i].fd, F_SETFD, on ? 0 : FD_CLOEXEC) < 0)
+			return -errno;
+	return 0;
+}

@@ -7,6 +7,7 @@
 #define SUPERVISOR_INHERIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -53,5 +54,14 @@ int inherit_fd(struct inherited *inherited, const char *name);
 
 /* Close what nobody took. */
 void inherit_close(struct inherited *inherited);
+
+/* One more on a list of what is left to the next; the fd stays the caller's. 0 or -ENOSPC. */
+int inherit_add(struct inherited *list, const char *name, int fd);
+
+/* The value of INHERIT_VARIABLE for that list. Returns 0 or -ENOSPC. */
+int inherit_text(const struct inherited *list, char *text, size_t cap);
+
+/* Whether the fds stay open over an exec. Returns 0 or a negative errno. */
+int inherit_pass(const struct inherited *list, bool on);
 
 #endif

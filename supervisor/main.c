@@ -4,7 +4,6 @@
  * Unprivileged from before its first child; parses nothing but our own messages.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,26 +25,23 @@
 #include "supervisor/keep.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
-
-static int open_directory(const char *path)
-{
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : spawn_move_fd(fd);
-}
+#include "supervisor/upgrade.h"
+#include "supervisor/upgrade_ask.h"
 
 /* By fd, so that what is in them is found from a tree that only root may enter. */
-static int open_installation(struct supervisor *sup)
+static int open_installation(struct supervisor *sup, struct inherited *inherited)
 {
 	static struct installation installation;
 	int err = installation_find(&installation);
 
+	if (!err)
+		err = upgrade_init(sup, inherited);
 	if (err) {
 		log_error("installation: the path of this program: %s", strerror(-err));
 		return err;
 	}
-	sup->program_fd = open_directory(installation.programs);
-	sup->object_fd = open_directory(installation.objects);
+	sup->program_fd = upgrade_directory(inherited, UPGRADE_PROGRAMS, installation.programs);
+	sup->object_fd = upgrade_directory(inherited, UPGRADE_OBJECTS, installation.objects);
 	if (sup->program_fd >= 0 && sup->object_fd >= 0)
 		return 0;
 	log_error("installation: neither beside this program nor in " LIBEXECDIR " and " OBJECTDIR
@@ -105,7 +101,12 @@ static void on_signal(void *ctx, uint32_t events)
 	switch (loop_signal_next(sup->signal_fd)) {
 	case SIGHUP:
 		log_info("reload");
-		(void)configure_reload(sup);
+		/* The new one reads it anyway. */
+		if (sup->upgrade.state != UPGRADE_LEAVING)
+			(void)configure_reload(sup);
+		break;
+	case SIGUSR2:
+		upgrade_begin(sup);
 		break;
 	case SIGTERM:
 	case SIGINT:
@@ -138,6 +139,7 @@ static int watch_signals(struct supervisor *sup)
 	(void)signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR2);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sup->signal_fd = loop_signals(&sup->loop, &signals, on_signal, sup);
@@ -157,12 +159,12 @@ static int prepare(struct supervisor *sup)
 
 	/* Root never left anything to itself. */
 	inherit_take(&inherited, geteuid() != 0);
-	err = configure_open(sup, sup->options.config);
+	err = configure_open(sup, sup->options.config, inherit_fd(&inherited, UPGRADE_CONFIG));
 	if (err) {
 		log_error("configuration %s: %s", sup->options.config, strerror(-err));
 		return EX_NOINPUT;
 	}
-	if (open_installation(sup) < 0)
+	if (open_installation(sup, &inherited) < 0)
 		return EX_UNAVAILABLE;
 	if (give_up_root(sup) < 0 || harden() < 0)
 		return EX_NOPERM;
@@ -177,8 +179,10 @@ static int prepare(struct supervisor *sup)
 		log_error("start: %s", strerror(-err));
 		return EX_OSERR;
 	}
-	if (!sup->options.check)
+	if (!sup->options.check) {
+		control_inherit(sup, inherit_fd(&inherited, UPGRADE_CONTROL));
 		keep_restore(sup, &inherited);
+	}
 	inherit_close(&inherited);
 	return 0;
 }
@@ -212,6 +216,8 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	if (sup.options.upgrade)
+		return upgrade_ask(sup.options.socket);
 	log_init("conntraced", sup.options.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	code = prepare(&sup);
 	return code ? code : run(&sup);

@@ -16,6 +16,7 @@
 
 static const char help[] =
 	"usage: conntraced [--config FILE] [--socket PATH] [--user NAME[:GROUP]] [--check]\n"
+	"       conntraced --upgrade [--socket PATH]\n"
 	"\n"
 	"Trace every TCP connection of this host. Runs in the foreground; gives root up before it\n"
 	"starts anything.\n"
@@ -25,28 +26,41 @@ static const char help[] =
 	"                           $XDG_RUNTIME_DIR/conntrace/control.sock)\n"
 	"  -u, --user NAME[:GROUP]  whom to become when started as root (conntrace, else nobody)\n"
 	"  -C, --check              check the configuration, print what is wrong, exit\n"
+	"  -U, --upgrade            tell the conntraced that runs to go on as the one that is\n"
+	"                           installed now, wait until that traces, exit\n"
 	"  -v, --verbose            log more\n"
 	"  -h, --help               print this\n"
 	"  -V, --version            print the version\n"
 	"\n"
-	"SIGHUP reads the configuration again and reopens the output; SIGTERM and SIGINT stop.\n"
+	"SIGHUP reads the configuration again and reopens the output; SIGTERM and SIGINT stop;\n"
+	"SIGUSR2 upgrades: no connection is lost, the pid stays.\n"
 	"exit: 0 stopped as told, 64 usage, 66 a file that is needed isn't there, 69 another\n"
 	"      conntraced runs, or a child was given up on, 70 software error, 71 system error,\n"
-	"      73 output can't be created, 77 a privilege is missing, 78 configuration\n";
+	"      73 output can't be created, 75 no answer to --upgrade, 77 a privilege is missing,\n"
+	"      78 configuration\n";
 
 static const struct option longs[] = {
-	{"config", required_argument, NULL, 'c'}, {"socket", required_argument, NULL, 's'},
-	{"user", required_argument, NULL, 'u'},   {"check", no_argument, NULL, 'C'},
-	{"verbose", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},
+	{"socket", required_argument, NULL, 's'},
+	{"user", required_argument, NULL, 'u'},
+	{"check", no_argument, NULL, 'C'},
+	{"upgrade", no_argument, NULL, 'U'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 int options_parse(struct options *options, int argc, char **argv)
 {
 	int c;
 
-	*options = (struct options){.config = DEFAULT_CONFIG};
-	while ((c = getopt_long(argc, argv, "c:s:u:CvhV", longs, NULL)) >= 0) {
+	*options = (struct options){.config = DEFAULT_CONFIG, .argv = argv};
+	if (argc > OPTIONS_ARGS_MAX) {
+		fputs("conntraced: too many arguments\n", stderr);
+		return EX_USAGE;
+	}
+	while ((c = getopt_long(argc, argv, "c:s:u:CUvhV", longs, NULL)) >= 0) {
 		switch (c) {
 		case 'c':
 			options->config = optarg;
@@ -59,6 +73,9 @@ int options_parse(struct options *options, int argc, char **argv)
 			break;
 		case 'C':
 			options->check = true;
+			break;
+		case 'U':
+			options->upgrade = true;
 			break;
 		case 'v':
 			options->verbose = true;

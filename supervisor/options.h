@@ -12,7 +12,12 @@ struct options {
 	const char *user;   /* NAME[:GROUP] or numbers; NULL = conntrace, else nobody */
 	bool check;         /* check the configuration and exit */
 	bool verbose;
+	bool upgrade; /* tell the one that runs to execute what is installed */
+	char **argv;  /* as given, ends with NULL */
 };
+
+/* More arguments than these make no sense, and are refused. */
+#define OPTIONS_ARGS_MAX 32
 
 /*
  * Parse the command line into *options. Returns -1 to go on, else the exit code to end with

@@ -15,6 +15,7 @@ static int send_supervisor(const struct supervisor *sup, int fd)
 				      .state = sup->stopping ? LIFE_STOPPING : LIFE_RUNNING,
 				      .started_ns = sup->started_ns};
 
+	memcpy(process.last, sup->upgrade.last, sizeof(process.last));
 	return control_answer(fd, MSG_PROCESS, &process);
 }
 

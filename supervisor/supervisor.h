@@ -3,6 +3,7 @@
 #ifndef SUPERVISOR_SUPERVISOR_H
 #define SUPERVISOR_SUPERVISOR_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -84,6 +85,23 @@ struct control {
 	struct client clients[CLIENTS_MAX];
 };
 
+enum upgrade_state {
+	UPGRADE_NONE,
+	UPGRADE_TRYING,  /* what is installed is checked */
+	UPGRADE_LEAVING, /* the children end, then it is executed */
+};
+
+/* Executing the conntraced that is installed now in this one's stead. upgrade.c */
+struct upgrade {
+	enum upgrade_state state;
+	int self_fd;             /* directory of this program */
+	char name[NAME_MAX + 1]; /* in it */
+	uint32_t count;          /* begun */
+	char last[MSG_TEXT_MAX]; /* why the last one was refused */
+	int pidfd;               /* of the trial; -1 = none */
+	int timer_fd;            /* its deadline */
+};
+
 struct supervisor {
 	struct options options;
 	struct loop loop;
@@ -102,6 +120,7 @@ struct supervisor {
 	struct configure configure;
 	struct control control;
 	struct notify notify;
+	struct upgrade upgrade;
 	struct msg_step ladder[LADDER_MAX];
 	uint32_t ladder_count;
 	struct msg_tracer tracer; /* as the loader last described it; no probes = not yet */

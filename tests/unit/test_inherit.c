@@ -189,6 +189,35 @@ static void test_inherit_does_not_believe_a_list_when_it_is_not_to(void **state)
 	close(fd);
 }
 
+static void test_inherit_reads_the_list_that_it_writes(void **state)
+{
+	struct inherited list = {.count = 0};
+	char text[256];
+	int a = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 40);
+
+	(void)state;
+	assert_int_equal(inherit_add(&list, "control", a), 0);
+	assert_int_equal(inherit_add(&list, "tracer-4294967295-manifest", STDERR_FILENO + 1), 0);
+	assert_int_equal(inherit_add(&list, "none", -1), -ENOSPC);
+	assert_int_equal(inherit_text(&list, text, sizeof(text)), 0);
+	assert_int_equal(inherit_parse_carried(text, &got), 0);
+	assert_int_equal(got.count, 2);
+	assert_int_equal(got.fds[0].fd, a);
+	assert_string_equal(got.fds[0].name, "control");
+	assert_string_equal(got.fds[1].name, "tracer-4294967295-manifest");
+	assert_int_equal(inherit_text(&list, text, 8), -ENOSPC);
+	list.count = 1;
+	assert_int_equal(inherit_pass(&list, true), 0);
+	assert_int_equal(fcntl(a, F_GETFD), 0);
+	assert_int_equal(inherit_pass(&list, false), 0);
+	assert_int_equal(fcntl(a, F_GETFD), FD_CLOEXEC);
+	close(a);
+	assert_int_equal(inherit_pass(&list, true), -EBADF);
+	while (list.count < INHERIT_MAX)
+		assert_int_equal(inherit_add(&list, "x", 3), 0);
+	assert_int_equal(inherit_add(&list, "x", 3), -ENOSPC);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_inherit_takes_no_more_than_it_has_room_for),
 		cmocka_unit_test(test_inherit_secures_the_fds_and_clears_the_variables),
 		cmocka_unit_test(test_inherit_does_not_believe_a_list_when_it_is_not_to),
+		cmocka_unit_test(test_inherit_reads_the_list_that_it_writes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
