@@ -148,7 +148,7 @@ static void try_installed(const struct supervisor *sup)
 	sigset_t none;
 	int argc = 0, err;
 
-	while (sup->options.argv[argc] && argc < OPTIONS_ARGS_MAX) {
+	while (argc < OPTIONS_ARGS_MAX && sup->options.argv[argc]) {
 		argv[argc] = sup->options.argv[argc];
 		argc++;
 	}
