@@ -192,8 +192,50 @@ conntrace_SRC := $(COMMON) \
 	supervisor/life.c
 conntrace_LIB := -lmsgpackc -lcap $(LIBBPF)
 
+# Signed metadata: the state machine, which needs nothing but memory.
+TUF := \
+	tuf/canonical.c \
+	tuf/digest.c \
+	tuf/floor.c \
+	tuf/json.c \
+	tuf/keys.c \
+	tuf/metadata.c \
+	tuf/names.c \
+	tuf/pattern.c \
+	tuf/refresh.c \
+	tuf/result.c \
+	tuf/roots.c \
+	tuf/search.c \
+	tuf/shape.c \
+	tuf/time.c \
+	tuf/tuf.c
+# Apart, because a fuzzer links another answer.
+TUF_VERIFY := tuf/verify.c
+TUF_LIB := -ljansson -lcrypto
+
+conntrace-tuf_SRC := $(TUF) $(TUF_VERIFY) \
+	common/log.c \
+	common/wholefile.c \
+	tuf/client.c \
+	tuf/fetch.c \
+	tuf/main.c
+conntrace-tuf_LIB := $(TUF_LIB) -lcurl
+
+conntrace-repo_SRC := $(TUF) $(TUF_VERIFY) \
+	common/log.c \
+	common/wholefile.c \
+	repo/content.c \
+	repo/follow.c \
+	repo/keyring.c \
+	repo/main.c \
+	repo/publish.c \
+	repo/setup.c \
+	repo/sign.c \
+	repo/workspace.c
+conntrace-repo_LIB := $(TUF_LIB)
+
 PROGRAMS := conntraced conntrace conntrace-loader conntrace-exporter conntrace-poller \
-            conntrace-verifier
+            conntrace-verifier conntrace-tuf conntrace-repo
 BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 
 # --- what each test links ------------------------------------------------------------------------
@@ -250,6 +292,11 @@ test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c
+test_tuf_json_SRC := tuf/canonical.c tuf/json.c tuf/result.c
+test_tuf_json_LIB := -ljansson
+test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
+test_tuf_names_LIB := $(TUF_LIB)
+test_wholefile_SRC := common/wholefile.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
 test_tracer_LIB := -lmsgpackc $(LIBBPF)
 
@@ -276,7 +323,7 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all btf-archive arm run check check-matrix tests replays bench features fuzz lint format docs \
+.PHONY: all signer btf-archive arm run check check-matrix tests replays bench features fuzz lint format docs \
 	san install clean help
 .DELETE_ON_ERROR:
 
@@ -396,9 +443,19 @@ tests: $(UNIT_FILES) $(O)/bench/conngen
 
 replays: $(REPLAY_FILES)
 
+# npm's packages for tests/tuf/signer.js, of exactly the versions and hashes in the lock file.
+SIGNER := $(O)/node/node_modules/.package-lock.json
+signer: $(SIGNER) ## fetch what the tests of signed configuration compare with
+$(SIGNER): tests/tuf/package-lock.json tests/tuf/package.json
+	@mkdir -p $(O)/node
+	$(call say,NPM,$@)
+	$(Q)cp $^ $(O)/node/
+	$(Q)cd $(O)/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	$(Q)touch $@
+
 check: ## install what the tests need, build, run every test
 	@./bootstrap deps check
-	+@$(SUBMAKE) arm tests
+	+@$(SUBMAKE) arm tests signer
 	+@$(SUBMAKE) SAN=1 O=$(O)/san $(UNIT_FILES:$(O)/%=$(O)/san/%) replays
 	@exec tests/run --build $(O)
 
@@ -450,7 +507,9 @@ san: ## everything with AddressSanitizer and UBSan, in $(O)/san
 
 # --- installing ---------------------------------------------------------------------------------
 
-CHILDREN := $(filter conntrace-%,$(PROGRAMS))
+# What people call; the others are started by conntraced.
+TOOLS    := conntrace conntrace-tuf conntrace-repo
+CHILDREN := $(filter-out conntraced $(TOOLS),$(PROGRAMS))
 
 install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilities only as root
 	@for btf in $(ARCHIVE_FILES); do \
@@ -462,7 +521,7 @@ install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilitie
 	done
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
 		$(DESTDIR)$(OBJECTDIR)/btf $(DESTDIR)/etc/conntrace
-	install -m 0755 $(O)/bin/conntrace $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(TOOLS:%=$(O)/bin/%) $(DESTDIR)$(PREFIX)/bin/
 	install -m 0755 $(O)/bin/conntraced $(DESTDIR)$(SBINDIR)/
 	install -m 0755 $(CHILDREN:%=$(O)/bin/%) $(DESTDIR)$(LIBEXECDIR)/
 	install -m 0644 $(OBJECT_FILES) $(DESTDIR)$(OBJECTDIR)/

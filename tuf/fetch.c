@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tuf/fetch.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/wholefile.h"
+#include "tuf/names.h"
+
+/* Slower than this many bytes a second for a third of the time is no transfer. */
+#define SPEED_MIN 64L
+
+#define URL_MAX (FETCH_BASE_MAX + 1024u)
+
+struct fetch {
+	CURL *curl;
+	struct fetch_options *options;
+	int64_t until_ms; /* CLOCK_MONOTONIC */
+};
+
+struct body {
+	char *bytes;
+	size_t len, cap, max;
+	bool too_large;
+};
+
+static int say(struct fetch_options *options, int err, const char *what)
+{
+	snprintf(options->why, sizeof(options->why), "%s", what);
+	return err;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* --- base URLs -----------------------------------------------------------------------------------
+ */
+
+static bool has_scheme(const char *url, const char *scheme)
+{
+	return strncasecmp(url, scheme, strlen(scheme)) == 0;
+}
+
+static bool is_loopback(const char *host)
+{
+	struct in_addr address;
+
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+	       (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
+static bool is_loopback_url(const char *url)
+{
+	CURLU *parts = curl_url();
+	char *host = NULL;
+	bool loopback = parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+			curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+			is_loopback(host);
+
+	curl_free(host);
+	curl_url_cleanup(parts);
+	return loopback;
+}
+
+int fetch_check_base(struct fetch *fetch, const char *base)
+{
+	struct fetch_options *options = fetch->options;
+
+	if (strlen(base) >= FETCH_BASE_MAX)
+		return say(options, -EINVAL, "base URL is longer than 1023 bytes");
+	if (strpbrk(base, "?#@\\ \t\r\n"))
+		return say(options, -EINVAL,
+			   "base URL: only scheme, host, port and path: nothing "
+			   "with ? # @ or blanks");
+	if (has_scheme(base, "file:"))
+		return strncmp(base, "file:///", 8) == 0
+			       ? 0
+			       : say(options, -EINVAL, "base URL: a local one is file:///FOLDER");
+	if (has_scheme(base, "https://"))
+		return 0;
+	if (!has_scheme(base, "http://"))
+		return say(options, -EINVAL, "base URL: neither https:// nor file:///");
+	if (!options->loopback_http || !is_loopback_url(base))
+		return say(options, -EINVAL, "base URL: plain http:// is not safe: use https://");
+	return 0;
+}
+_Static_assert(FETCH_BASE_MAX == 1024, "fetch: numbers in texts");
+
+static int join(struct fetch *fetch, const char *base, const char *relative, char url[URL_MAX])
+{
+	size_t len = strlen(base);
+
+	while (len && base[len - 1] == '/')
+		len--;
+	if (snprintf(url, URL_MAX, "%.*s/%s", (int)len, base, relative) >= (int)URL_MAX)
+		return say(fetch->options, -EIO, "URL too long");
+	return 0;
+}
+
+/* --- file:/// ------------------------------------------------------------------------------------
+ */
+
+/* As a server decodes it, but never out of the folder. Returns NULL if it can't be. */
+static char *decode(const char *url)
+{
+	int len = 0;
+	char *text = curl_easy_unescape(NULL, url, 0, &len);
+
+	if (text && strlen(text) == (size_t)len)
+		return text;
+	curl_free(text);
+	return NULL;
+}
+
+/* A folder that isn't there is no answer: an unmounted disk must not look like the end of the chain
+   of roots. */
+static int read_in_folder(struct fetch *fetch, const char *folder, const char *name,
+			  size_t max_bytes, char **bytes, size_t *len)
+{
+	int dir_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err;
+
+	if (dir_fd < 0)
+		return say(fetch->options, -EIO, strerror(errno));
+	err = wholefile_read(dir_fd, name, max_bytes, bytes, len);
+	close(dir_fd);
+	if (err)
+		say(fetch->options, err, strerror(-err));
+	return !err || err == -ENOENT || err == -EFBIG ? err : -EIO;
+}
+
+static int get_file(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
+		    char **bytes, size_t *len)
+{
+	char *folder = decode(base + strlen("file://"));
+	char *name = decode(relative);
+	int err;
+
+	if (folder && name && tuf_path_check(name) == 0)
+		err = read_in_folder(fetch, folder, name, max_bytes, bytes, len);
+	else
+		err = say(fetch->options, -EIO, "not a name that a folder can hold");
+	curl_free(folder);
+	curl_free(name);
+	return err;
+}
+
+/* --- http ----------------------------------------------------------------------------------------
+ */
+
+static size_t on_bytes(char *from, size_t size, size_t count, void *context)
+{
+	struct body *body = context;
+	size_t len = size * count;
+
+	if (len > body->max - body->len) {
+		body->too_large = true;
+		return 0;
+	}
+	if (len > body->cap - body->len) {
+		size_t cap = (body->cap + len) * 2;
+		char *more = realloc(body->bytes, cap);
+
+		if (!more)
+			return 0;
+		body->bytes = more;
+		body->cap = cap;
+	}
+	memcpy(body->bytes + body->len, from, len);
+	body->len += len;
+	return len;
+}
+
+static CURLcode pin_protocols(const struct fetch *fetch)
+{
+	/* The older of the two is all that libcurl has before 7.85. */
+#if CURL_AT_LEAST_VERSION(7, 85, 0)
+	return curl_easy_setopt(fetch->curl, CURLOPT_PROTOCOLS_STR,
+				fetch->options->loopback_http ? "https,http" : "https");
+#else
+	return curl_easy_setopt(fetch->curl, CURLOPT_PROTOCOLS,
+				fetch->options->loopback_http ? CURLPROTO_HTTPS | CURLPROTO_HTTP
+							      : CURLPROTO_HTTPS);
+#endif
+}
+
+/* What never changes. Redirects are not followed, nothing is decompressed: curl's defaults. */
+static int set_options(const struct fetch *fetch)
+{
+	CURL *curl = fetch->curl;
+	const struct fetch_options *options = fetch->options;
+
+	if (pin_protocols(fetch) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_USERAGENT, options->agent) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SPEED_MIN) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(options->timeout_s + 2) / 3) !=
+		    CURLE_OK)
+		return -EINVAL;
+	if (options->loopback_http && curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") != CURLE_OK)
+		return -EINVAL;
+	if (options->ca_file &&
+	    curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file) != CURLE_OK)
+		return -EINVAL;
+	return 0;
+}
+
+/* Returns what fetch_get() returns. */
+static int judge(struct fetch *fetch, CURLcode code, const char *error, const struct body *body)
+{
+	struct fetch_options *options = fetch->options;
+	long status = 0;
+
+	(void)curl_easy_getinfo(fetch->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (body->too_large && status == 200)
+		return say(options, -EFBIG, "more bytes than there may be");
+	if (code != CURLE_OK && !body->too_large)
+		return say(options, -EIO, error[0] ? error : curl_easy_strerror(code));
+	if (status == 200)
+		return 0;
+	snprintf(options->why, sizeof(options->why), "the server answered %ld", status);
+	return status == 404 || status == 403 ? -ENOENT : -EIO;
+}
+
+static int get_http(struct fetch *fetch, const char *url, struct body *body)
+{
+	char error[CURL_ERROR_SIZE] = "";
+	int64_t left_ms = fetch->until_ms - now_ms();
+	int64_t timeout_ms = (int64_t)fetch->options->timeout_s * 1000;
+	CURLcode code;
+
+	if (left_ms <= 0)
+		return say(fetch->options, -EIO, "no time left for more requests");
+	if (timeout_ms > left_ms)
+		timeout_ms = left_ms;
+	if (curl_easy_setopt(fetch->curl, CURLOPT_URL, url) != CURLE_OK ||
+	    curl_easy_setopt(fetch->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms) != CURLE_OK ||
+	    curl_easy_setopt(fetch->curl, CURLOPT_WRITEDATA, body) != CURLE_OK ||
+	    curl_easy_setopt(fetch->curl, CURLOPT_ERRORBUFFER, error) != CURLE_OK)
+		return say(fetch->options, -EIO, "out of memory");
+	code = curl_easy_perform(fetch->curl);
+	/* It points to this function's memory. */
+	(void)curl_easy_setopt(fetch->curl, CURLOPT_ERRORBUFFER, NULL);
+	return judge(fetch, code, error, body);
+}
+
+int fetch_get(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
+	      char **bytes, size_t *len)
+{
+	struct body body = {.max = max_bytes};
+	char url[URL_MAX];
+	int err = fetch_check_base(fetch, base);
+
+	*bytes = NULL;
+	*len = 0;
+	if (err)
+		return -EIO;
+	if (has_scheme(base, "file:"))
+		return get_file(fetch, base, relative, max_bytes, bytes, len);
+	err = join(fetch, base, relative, url);
+	if (!err)
+		err = get_http(fetch, url, &body);
+	if (err) {
+		free(body.bytes);
+		return err;
+	}
+	*bytes = body.bytes;
+	*len = body.len;
+	return 0;
+}
+
+int fetch_open(struct fetch **fetch, struct fetch_options *options)
+{
+	struct fetch *new = calloc(1, sizeof(*new));
+
+	*fetch = NULL;
+	if (!new)
+		return say(options, -ENOMEM, "out of memory");
+	new->options = options;
+	new->until_ms = now_ms() + (int64_t)options->timeout_s * 10000;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
+		new->curl = curl_easy_init();
+	if (!new->curl || set_options(new) < 0) {
+		fetch_close(new);
+		return say(options, -EINVAL, "this libcurl can't be used: it lacks https");
+	}
+	*fetch = new;
+	return 0;
+}
+
+void fetch_close(struct fetch *fetch)
+{
+	if (!fetch)
+		return;
+	curl_easy_cleanup(fetch->curl);
+	curl_global_cleanup();
+	free(fetch);
+}
