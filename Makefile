@@ -323,8 +323,8 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all signer btf-archive arm run check check-matrix tests replays bench features fuzz lint format docs \
-	san install clean help
+.PHONY: all signer btf-archive arm run check check-matrix tests replays chaos bench features fuzz lint \
+	format docs san install clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -463,6 +463,11 @@ check-matrix: ## the end-to-end tests on Debian's kernels, in emulated machines;
 	@./bootstrap deps check
 	+@$(SUBMAKE) all $(O)/bench/conngen
 	@exec tests/run --build $(O) matrix
+
+chaos: ## kill, stop, reload, fill and exhaust at random, under load: CHAOS="--seconds N --seed N"
+	@./bootstrap deps check
+	+@$(SUBMAKE) arm $(O)/bench/conngen
+	@exec python3 tests/e2e/chaos.py $(CHAOS)
 
 bench: ## what tracing costs, beside tcplife; BENCH= its options
 	@./bootstrap deps check

@@ -17,6 +17,7 @@
 #include "supervisor/status.h"
 
 #define ASK_MS  5000u /* a client that hasn't asked by then is hung up on */
+#define ROOM_MS 200u  /* without an fd for a client, clients wait */
 #define WALK_MS 500u  /* clients get at most one walk of the live connections in this time */
 
 static int own_directory(uid_t uid, gid_t gid)
@@ -198,6 +199,7 @@ static void on_ask_timer(void *ctx, uint32_t events)
 
 	(void)events;
 	(void)loop_timer_ack(sup->control.timer_fd);
+	(void)loop_change(&sup->loop, sup->control.fd, EPOLLIN);
 	for (uint32_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *client = &sup->control.clients[i];
 
@@ -230,8 +232,14 @@ static void on_connection(void *ctx, uint32_t events)
 		if (sup->control.clients[i].fd < 0)
 			client = &sup->control.clients[i];
 	client->fd = accept4(sup->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (client->fd < 0)
+	if (client->fd < 0) {
+		/* A client that can't be taken is there again at once: that would be a busy loop. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			(void)loop_change(&sup->loop, sup->control.fd, 0);
+			(void)loop_timer_set(sup->control.timer_fd, ROOM_MS, 0);
+		}
 		return;
+	}
 	if (client == &none) {
 		client_refuse(client, "too many clients at once: try again");
 	} else if (!may_ask(sup, client->fd)) {

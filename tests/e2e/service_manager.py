@@ -30,7 +30,7 @@ class ServiceManager:
     def listen(self):
         while True:
             text, control, _, _ = self.socket.recvmsg(
-                4096, socket.CMSG_SPACE(FDS_PER_MESSAGE * 4))
+                4096, socket.CMSG_SPACE(FDS_PER_MESSAGE * 4), socket.MSG_CMSG_CLOEXEC)
             fds = array.array("i")
             for level, kind, data in control:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
