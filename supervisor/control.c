@@ -233,7 +233,8 @@ static void on_connection(void *ctx, uint32_t events)
 			client = &sup->control.clients[i];
 	client->fd = accept4(sup->control.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (client->fd < 0) {
-		/* A client that can't be taken is there again at once: that would be a busy loop. */
+		/* A client that can't be taken is there again at once: that would be a busy loop.
+		 */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			(void)loop_change(&sup->loop, sup->control.fd, 0);
 			(void)loop_timer_set(sup->control.timer_fd, ROOM_MS, 0);
