@@ -13,7 +13,7 @@ CC      ?= gcc
 CLANG   ?= clang
 STRIP   ?= llvm-strip
 # Empty, as a source that defines it itself does.
-DEFINES := -D_GNU_SOURCE= -I. -DVERSION='"$(VERSION)"' \
+DEFINES := -D_GNU_SOURCE= -I. -isystem /usr/include/libnl3 -DVERSION='"$(VERSION)"' \
            -DSBINDIR='"$(SBINDIR)"' -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
 WARN    := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wformat=2 -Wvla
@@ -91,6 +91,7 @@ conntraced_SRC := $(COMMON) \
 	supervisor/life.c \
 	supervisor/main.c \
 	supervisor/messages.c \
+	supervisor/nat.c \
 	supervisor/notify.c \
 	supervisor/options.c \
 	supervisor/rate.c \
@@ -109,6 +110,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/ladder.c \
 	loader/main.c \
 	loader/manager.c \
+	loader/nat.c \
 	loader/object.c \
 	loader/plan.c \
 	loader/procfs.c \
@@ -133,12 +135,15 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/main.c \
 	exporter/marker.c \
 	exporter/names.c \
+	exporter/nat.c \
+	exporter/nat_cache.c \
+	exporter/nat_parse.c \
 	exporter/pump.c \
 	exporter/ring.c \
 	exporter/sandbox.c \
 	exporter/sink.c \
 	exporter/table.c
-conntrace-exporter_LIB := -lmsgpackc -lcap
+conntrace-exporter_LIB := -lmsgpackc -lcap -lnl-3
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
 	poller/main.c \
@@ -184,6 +189,7 @@ conntrace_SRC := $(COMMON) \
 	loader/btf.c \
 	loader/features.c \
 	loader/instance.c \
+	loader/nat.c \
 	loader/object.c \
 	loader/plan.c \
 	loader/procfs.c \
@@ -278,6 +284,11 @@ test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 test_msg_LIB := -lmsgpackc
 test_msgfmt_SRC := common/msgfmt.c
 test_msgfmt_LIB := -lmsgpackc
+test_nat_SRC := exporter/nat.c exporter/nat_cache.c exporter/nat_parse.c common/loop.c
+test_nat_LIB := -lnl-3
+test_nat_cache_SRC := exporter/nat_cache.c
+test_nat_parse_SRC := exporter/nat_parse.c
+test_nat_parse_LIB := -lnl-3
 test_object_SRC := loader/object.c
 test_plan_SRC := loader/plan.c loader/tracer.c $(DISPATCH)
 test_plan_LIB := -lmsgpackc
@@ -310,6 +321,10 @@ fuzz_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 fuzz_msg_LIB := -lmsgpackc
 fuzz_decode_SRC := exporter/cgroup_name.c exporter/decode.c exporter/ending.c exporter/json.c \
 	exporter/jsonbuf.c exporter/names.c exporter/table.c
+
+fuzz_nat_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
+	exporter/names.c exporter/nat_cache.c exporter/nat_parse.c
+fuzz_nat_LIB := -lnl-3
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
 
@@ -413,8 +428,12 @@ ARCHIVE_FILES = $(wildcard $(O)/share/btf/*.btf)
 
 # --- running ------------------------------------------------------------------------------------
 
-arm: all ## give the built loader its file capabilities (root, or sudo)
-	packaging/dev/arm $(O)/bin/conntrace-loader $(OBJECT_FILES) $(ARCHIVE_FILES)
+# NAT=1: whatever is armed, run or installed may tell of address translation.
+NAT :=
+ARM_NAT := $(if $(NAT),--nat)
+
+arm: all ## give the built loader its file capabilities (root, or sudo); NAT=1: one more, for nat
+	packaging/dev/arm $(ARM_NAT) $(O)/bin/conntrace-loader $(OBJECT_FILES) $(ARCHIVE_FILES)
 
 # A run's configuration: a table on the terminal, or JSON lines to RECORDS; the shell that opens
 # RECORDS has the rights of who runs make, conntraced has not.
@@ -422,6 +441,7 @@ RUN_FORMAT := $(if $(RECORDS),json,table)
 define RUN_CONFIG
 output: {format: $(RUN_FORMAT), path: "-"}
 records: {open: true}
+$(if $(NAT),nat: true)
 snapshot_interval: 1s
 $(if $(SOURCE),source: {dir: '$(subst ','',$(SOURCE_DIR))'$(comma) interval: 1s})
 endef
@@ -429,7 +449,7 @@ comma := ,
 SOURCE_DIR = $(if $(filter /%,$(SOURCE)),$(SOURCE),$(CURDIR)/$(SOURCE))
 
 run: export RUN_CONFIG := $(RUN_CONFIG)
-run: ## trace this host in the foreground: a table, or RECORDS=FILE; SOURCE=DIR of configuration
+run: ## trace this host in the foreground: a table, or RECORDS=FILE; SOURCE=DIR of configuration; NAT=1
 	@./bootstrap deps run
 	+@$(SUBMAKE) arm
 	@mkdir -p $(O)/run
@@ -534,7 +554,7 @@ install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilitie
 	$(if $(ARCHIVE_FILES),install -m 0644 $(ARCHIVE_FILES) $(DESTDIR)$(OBJECTDIR)/btf/)
 	test -e $(DESTDIR)/etc/conntrace/conntrace.yaml || \
 		install -m 0644 packaging/etc/conntrace.yaml $(DESTDIR)/etc/conntrace/
-	test "$$(id -u)" != 0 || packaging/dev/arm $(DESTDIR)$(LIBEXECDIR)/conntrace-loader \
+	test "$$(id -u)" != 0 || packaging/dev/arm $(ARM_NAT) $(DESTDIR)$(LIBEXECDIR)/conntrace-loader \
 		$(BPF_OBJECTS:%=$(DESTDIR)$(OBJECTDIR)/%.bpf.o) \
 		$(ARCHIVE_FILES:$(O)/share/%=$(DESTDIR)$(OBJECTDIR)/%)
 

@@ -19,6 +19,7 @@ struct cli_options {
 	const char *socket;            /* --socket, NULL = look for it */
 	enum config_tracer tracer;     /* of doctor: as the configuration would say */
 	enum config_instance instance; /* likewise */
+	bool nat;                      /* likewise */
 };
 
 int cli_status(const struct cli_options *options);

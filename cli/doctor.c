@@ -66,6 +66,7 @@ int cli_doctor(const struct cli_options *options)
 	}
 	doctor.wanted = options->tracer;
 	doctor.configured = options->instance;
+	doctor.nat = options->nat;
 	doctor_look_at_host(&doctor);
 	doctor_look_at_files(&doctor, &installation);
 	look_at_instance(&doctor);

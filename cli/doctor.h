@@ -47,6 +47,7 @@ struct doctor_kernel {
 	char release[65], machine[65];
 	bool has_cap_bpf;            /* it knows that capability, as Linux does from 5.8 on */
 	bool initial_user_namespace; /* we are in it */
+	bool conntrack;              /* it tracks connections, in our network namespace */
 	int landlock_abi;            /* 0 = none; or a negative errno */
 	int seccomp;                 /* 0 = filters can be had, or a negative errno */
 };
@@ -125,6 +126,7 @@ struct doctor {
 	/* Asked for. */
 	enum config_tracer wanted;
 	enum config_instance configured;
+	bool nat;
 
 	/* Found. */
 	struct doctor_kernel kernel;

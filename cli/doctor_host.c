@@ -18,6 +18,7 @@
 #include "cli/process.h"
 #include "common/landlock.h"
 #include "common/privs.h"
+#include "loader/nat.h"
 #include "loader/procfs.h"
 #include "supervisor/installation.h"
 
@@ -55,6 +56,7 @@ static void look_at_kernel(struct doctor_kernel *kernel)
 	kernel->initial_user_namespace = in_initial_user_namespace();
 	kernel->landlock_abi = landlock_abi();
 	kernel->seccomp = ask_seccomp();
+	kernel->conntrack = nat_is_tracked();
 }
 
 static void look_at_self(struct doctor_self *self)

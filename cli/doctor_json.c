@@ -25,6 +25,7 @@ static void put_kernel(struct jsonbuf *json, const struct doctor *doctor)
 	put_flag(json, "initial_user_namespace", kernel->initial_user_namespace);
 	put_signed(json, "landlock_abi", kernel->landlock_abi < 0 ? 0 : kernel->landlock_abi);
 	put_flag(json, "seccomp", kernel->seccomp == 0);
+	put_flag(json, "conntrack", kernel->conntrack);
 	jsonbuf_close(json, '}');
 	open_under(json, "features", '{');
 	for (int i = 0; i < FEATURE_COUNT; i++)

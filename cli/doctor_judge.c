@@ -235,6 +235,24 @@ static void judge_btf(struct doctor *doctor)
 	doctor_find(&doctor->problems, DOCTOR_CANNOT, cut + 2, "%.*s", len, doctor->btf.what);
 }
 
+static void judge_nat(struct doctor *doctor)
+{
+	if (!doctor->nat)
+		return;
+	if (!(doctor->self.bounding & PRIVS_NAT))
+		doctor_find(&doctor->problems, DOCTOR_DEGRADED,
+			    "container: add the capability NET_ADMIN; service: let "
+			    "CapabilityBoundingSet= have CAP_NET_ADMIN",
+			    "started from here no program can have cap_net_admin, which nat needs: "
+			    "not in the bounding set");
+	if (!doctor->kernel.conntrack)
+		doctor_find(&doctor->problems, DOCTOR_DEGRADED,
+			    "modprobe nf_conntrack, if connections are to be tracked; else leave "
+			    "nat off",
+			    "connections are not tracked in this network namespace: of none is it "
+			    "known how it is translated");
+}
+
 static void judge_memory(struct doctor *doctor)
 {
 	const struct doctor_memory *memory = &doctor->memory;
@@ -421,6 +439,7 @@ void doctor_judge(struct doctor *doctor)
 	judge_btf(doctor);
 	judge_tracers(doctor);
 	judge_paranoid(doctor);
+	judge_nat(doctor);
 	judge_memory(doctor);
 	judge_losses(doctor);
 	heaviest_first(&doctor->problems);

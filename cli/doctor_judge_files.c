@@ -93,17 +93,34 @@ static bool judge_program(struct doctor_file *file)
 }
 
 /*
- * What capabilities do that a file must not have. A child refuses to run with any; but of all but
- * the loader's two nothing is left under conntraced's bounding set, or, if the file has them
- * effective, the program can't be executed: capabilities(7).
+ * What conntraced leaves in its bounding set: what the loader needs, and what its file has of what
+ * it may have besides.
  */
-static enum doctor_verdict weigh_capabilities(const struct doctor_file *file, uint64_t extra)
+static uint64_t bounded(const struct doctor *doctor)
 {
+	uint64_t caps = PRIVS_LOADER;
+
+	for (uint32_t i = 0; i < doctor->file_count; i++)
+		if (doctor->files[i].kind == DOCTOR_LOADER)
+			caps |= doctor->files[i].permitted & PRIVS_NAT;
+	return caps;
+}
+
+/*
+ * What capabilities do that a file must not have. A child refuses to run with any; but nothing is
+ * left of those that are not in conntraced's bounding set, or, if the file has them effective, the
+ * program can't be executed: capabilities(7).
+ */
+static enum doctor_verdict weigh_capabilities(const struct doctor *doctor,
+					      const struct doctor_file *file, uint64_t extra)
+{
+	uint64_t bound = bounded(doctor);
+
 	if (file->kind == DOCTOR_SUPERVISOR)
 		return DOCTOR_DEGRADED;
-	if (file->effective && (file->permitted & ~PRIVS_LOADER))
+	if (file->effective && (file->permitted & ~bound))
 		return DOCTOR_CANNOT;
-	return file->permitted & extra & PRIVS_LOADER ? DOCTOR_CANNOT : DOCTOR_DEGRADED;
+	return file->permitted & extra & bound ? DOCTOR_CANNOT : DOCTOR_DEGRADED;
 }
 
 /* A program that has no capability. */
@@ -131,18 +148,23 @@ static void judge_bare(const struct doctor *doctor, struct doctor_file *file)
 	if (!caps)
 		return;
 	privs_caps_text(caps, names, sizeof(names));
-	blame(file, weigh_capabilities(file, caps),
+	blame(file, weigh_capabilities(doctor, file, caps),
 	      "has capabilities that it must not have: %.600s", names);
 	advise(file, "setcap -r %s", file->path);
 }
 
 /* --- the loader --- */
 
-/* Returns whether they are what they should be: these two, permitted, and nothing else. */
-static bool judge_capabilities(struct doctor_file *file)
+/*
+ * Returns whether they are what they should be: these two, permitted, and nothing else but the one
+ * that it may have.
+ */
+static bool judge_capabilities(const struct doctor *doctor, struct doctor_file *file)
 {
+	const uint64_t may = PRIVS_LOADER | PRIVS_NAT;
 	uint64_t missing = PRIVS_LOADER & ~file->permitted;
-	uint64_t extra = (file->permitted | file->inheritable) & ~PRIVS_LOADER;
+	uint64_t extra = (file->permitted | file->inheritable) & ~may;
+	bool no_nat = doctor->nat && !(file->permitted & PRIVS_NAT);
 	char names[1024];
 
 	if (missing) {
@@ -151,10 +173,14 @@ static bool judge_capabilities(struct doctor_file *file)
 	}
 	if (extra) {
 		privs_caps_text(extra, names, sizeof(names));
-		blame(file, weigh_capabilities(file, extra),
+		blame(file, weigh_capabilities(doctor, file, extra),
 		      "has capabilities that it must not have: %.600s", names);
 	}
-	if (missing || extra)
+	if (no_nat) {
+		privs_caps_text(PRIVS_NAT, names, sizeof(names));
+		blame(file, DOCTOR_DEGRADED, "lacks %.600s, which nat needs", names);
+	}
+	if (missing || extra || no_nat)
 		return false;
 	if (file->effective || file->inheritable)
 		blame(file, DOCTOR_DEGRADED, "has its capabilities not as permitted ones alone");
@@ -192,7 +218,7 @@ static void judge_loader(const struct doctor *doctor, struct doctor_file *file)
 	if (!owner)
 		blame(file, DOCTOR_DEGRADED, "belongs to %s", file->owner);
 	mode = judge_mode(file);
-	caps = judge_capabilities(file);
+	caps = judge_capabilities(doctor, file);
 	/* In this order: a change of owner takes the capabilities away. */
 	owner = owner && executable;
 	if (!owner)
@@ -200,7 +226,10 @@ static void judge_loader(const struct doctor *doctor, struct doctor_file *file)
 	if (!owner || !mode)
 		advise(file, "chmod 0750 %s", file->path);
 	if (!owner || !caps)
-		advise(file, "setcap cap_bpf,cap_perfmon+p %s", file->path);
+		advise(file, "%s %s",
+		       doctor->nat || (file->permitted & PRIVS_NAT) ? PRIVS_LOADER_NAT_SETCAP
+								    : PRIVS_LOADER_SETCAP,
+		       file->path);
 }
 
 /* --- the objects --- */

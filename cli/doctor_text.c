@@ -45,6 +45,7 @@ static void print_kernel(const struct doctor *doctor)
 	else
 		printf("  %-26s %s\n", "Landlock",
 		       kernel->landlock_abi ? strerror(-kernel->landlock_abi) : "none");
+	printf("  %-26s %s\n", "connection tracking", kernel->conntrack ? "yes" : "no");
 	printf("  %-26s %s\n", "seccomp", kernel->seccomp ? strerror(-kernel->seccomp) : "yes");
 }
 

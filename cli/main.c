@@ -11,7 +11,7 @@
 /* Which options a command has beside --json, --help and --version. */
 enum {
 	TAKES_SOCKET = 1 << 0,
-	TAKES_WHAT_IF = 1 << 1, /* --tracer, --instance */
+	TAKES_WHAT_IF = 1 << 1, /* --tracer, --instance, --nat */
 };
 
 struct command {
@@ -28,7 +28,7 @@ static const struct command commands[] = {
 	 "which tracer would run, what is lost with it, and the remedy for each problem. Needs no\n"
 	 "conntraced. Some things can only be tried with cap_bpf and cap_perfmon: run it as root;\n"
 	 "otherwise it says what it could not try. It does not read the configuration: say by\n"
-	 "--tracer and --instance what that says.\n"
+	 "--tracer, --instance and --nat what that says.\n"
 	 "\n"
 	 "Exit status: 0 all well, as far as could be tried; 1 degraded; 2 can't run (or wrong\n"
 	 "usage, told on standard error alone).\n"},
@@ -52,13 +52,10 @@ static const struct command commands[] = {
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},
-	{"socket", required_argument, NULL, 's'},
-	{"tracer", required_argument, NULL, 't'},
-	{"instance", required_argument, NULL, 'i'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},         {"socket", required_argument, NULL, 's'},
+	{"tracer", required_argument, NULL, 't'}, {"instance", required_argument, NULL, 'i'},
+	{"nat", no_argument, NULL, 'n'},          {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
 };
 
 /* The options in the order of their help. */
@@ -79,6 +76,7 @@ static const struct {
 	 "  --instance NAME  doctor: likewise: auto (default), host, container, kubernetes, "
 	 "ecs-ec2,\n"
 	 "                   ecs-fargate, eks-fargate\n"},
+	{TAKES_WHAT_IF, "[--nat]", "  --nat            doctor: likewise: nat: true\n"},
 	{0, NULL, "  --help           this text, or that of a command\n"},
 	{0, NULL, "  --version        print the version\n"},
 };
@@ -183,6 +181,10 @@ static int take_option(struct request *request, int c)
 			return usage("unknown instance: ", optarg);
 		request->options.instance = (enum config_instance)at;
 		break;
+	case 'n':
+		request->given |= TAKES_WHAT_IF;
+		request->options.nat = true;
+		break;
 	default:
 		return CLI_USAGE;
 	}
@@ -212,7 +214,7 @@ static int take_arguments(struct request *request, int argc, char **argv)
 	if (request->given & ~request->command->takes)
 		return usage(request->given & ~request->command->takes & TAKES_SOCKET
 				     ? "--socket is not for the command "
-				     : "--tracer and --instance are not for the command ",
+				     : "--tracer, --instance and --nat are not for the command ",
 			     request->command->name);
 	return 0;
 }

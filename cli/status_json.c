@@ -172,7 +172,9 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	put_number(json, "ring_bytes", config->ring_bytes);
 	put_number(json, "conn_max", config->conn_max);
 	put_number(json, "flow_max", config->flow_max);
-	put_number(json, "live_max", config->live_max);
+	put_number(json, "live_max", config_listed_max(config));
+	put_flag(json, "nat", config->nat);
+	put_number(json, "nat_max", config->nat ? config->nat_max : 0);
 	put_text(json, "output_path", config->output_path);
 	put_text(json, "output_format", status_format(config->output_format));
 	put_text(json, "source_dir", config->source_dir);

@@ -162,7 +162,10 @@ static void print_config(const struct msg_summary *summary)
 		printf("  btf %s\n", safe(config->btf_path));
 	printf("  ring %u bytes, at most %u connections in a tracer's table, %u UDP flows, %u "
 	       "listed\n",
-	       config->ring_bytes, config->conn_max, config->flow_max, config->live_max);
+	       config->ring_bytes, config->conn_max, config->flow_max, config_listed_max(config));
+	if (config->nat)
+		printf("  nat: at most %u translated connections, %u bytes of events\n",
+		       config->nat_max, config->nat_buffer_bytes);
 	printf("  output %s, format %s\n", safe(config->output_path),
 	       status_format(config->output_format));
 	if (config->source_dir[0])

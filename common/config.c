@@ -9,6 +9,7 @@
 #define LIVE_ENTRY_BYTES 256u
 #define CONN_ENTRY_BYTES 128u
 #define FLOW_ENTRY_BYTES 384u
+#define NAT_ENTRY_BYTES  136u
 
 const char *const config_formats[FORMAT_COUNT + 1] = {
 	[FORMAT_AUTO] = "auto",
@@ -43,6 +44,13 @@ void config_apply_budget(uint64_t budget_bytes, struct config *config)
 	config->conn_max = (uint32_t)(budget_bytes / 4 / CONN_ENTRY_BYTES);
 	config->flow_max = (uint32_t)(budget_bytes / 8 / FLOW_ENTRY_BYTES);
 	config->live_max = (uint32_t)(budget_bytes / 8 * 3 / LIVE_ENTRY_BYTES);
+	config->nat_max = (uint32_t)(budget_bytes / 16 / NAT_ENTRY_BYTES);
+	config->nat_buffer_bytes = (uint32_t)(budget_bytes / 16);
+}
+
+uint32_t config_listed_max(const struct config *config)
+{
+	return config->live_max - (config->nat ? config->live_max / 3 : 0);
 }
 
 void config_prefix_mask(uint32_t bits, uint32_t mask[4])

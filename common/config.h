@@ -33,6 +33,10 @@
 #define CONFIG_CONN_MAX_MAX    4194304u
 #define CONFIG_FLOW_MAX_MIN    256u
 #define CONFIG_FLOW_MAX_MAX    4194304u
+#define CONFIG_NAT_MAX_MIN     256u
+#define CONFIG_NAT_MAX_MAX     4194304u
+#define CONFIG_NAT_BUFFER_MIN  65536u
+#define CONFIG_NAT_BUFFER_MAX  (64u << 20)
 
 enum config_format {
 	FORMAT_AUTO, /* a table if the output is a terminal, else JSON */
@@ -75,6 +79,9 @@ struct config {
 	uint32_t live_max;             /* connections the exporter lists at most */
 	uint32_t conn_max;             /* those in the table of a tracer without socket storage */
 	uint32_t flow_max;             /* UDP flows, and sockets that have some */
+	uint32_t nat;                  /* 0 or 1 */
+	uint32_t nat_max;              /* translated connections that the exporter keeps */
+	uint32_t nat_buffer_bytes;     /* of the kernel, for what it says of these */
 	uint32_t output_format;        /* enum config_format */
 	uint32_t poll_interval_ms;
 	char btf_path[CONFIG_PATH_MAX];    /* absolute; "": the kernel's own */
@@ -94,9 +101,12 @@ const char *config_inconsistent(const struct config *config);
  * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and
  * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 128 bytes, flow_max an
  * eighth in entries of 384 bytes, live_max three eighths in
- * entries of 256 bytes.
+ * entries of 256 bytes; nat_buffer_bytes is a sixteenth, nat_max another in entries of 136 bytes.
  */
 void config_apply_budget(uint64_t budget_bytes, struct config *config);
+
+/* Live connections that the exporter lists: live_max, but for the third of it that nat takes. */
+uint32_t config_listed_max(const struct config *config);
 
 /* The mask of the first bits of a 128-bit address, in network byte order. bits ≤ 128. */
 void config_prefix_mask(uint32_t bits, uint32_t mask[4]);

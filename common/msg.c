@@ -70,6 +70,9 @@ static const struct msgfmt_field config_body_fields[] = {
 	UINT(config, live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX),
 	UINT(config, conn_max, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX),
 	UINT(config, flow_max, CONFIG_FLOW_MAX_MIN, CONFIG_FLOW_MAX_MAX),
+	FLAG(config, nat),
+	UINT(config, nat_max, CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX),
+	UINT(config, nat_buffer_bytes, CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX),
 	UINT(config, output_format, 0, FORMAT_COUNT - 1),
 	UINT(config, poll_interval_ms, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX),
 	STRING(config, btf_path),
@@ -164,6 +167,9 @@ static const struct msgfmt_field tracer_fields[] = {
 	LIST(msg_tracer, probes, probe_count, &probe),
 };
 FORMAT(tracer, msg_tracer);
+
+static const struct msgfmt_field nat_fields[] = {UINT(msg_nat, netns, 0, UINT32_MAX)};
+FORMAT(nat, msg_nat);
 
 static const struct msgfmt_field ready_fields[] = {UINT(msg_ready, reserved, 0, 0)};
 FORMAT(ready, msg_ready);

@@ -160,6 +160,11 @@ struct msg_tracer {
 	struct msg_probe probes[MSG_PROBES_MAX];
 };
 
+/* With two fds: conntrack events, joined; a dump, to be read. Without: they are not to be had. */
+struct msg_nat {
+	uint32_t netns; /* inode number of their network namespace; 0 = no fds */
+};
+
 struct msg_ready {
 	uint32_t reserved; /* 0 */
 };
@@ -317,6 +322,7 @@ union msg {
 	struct msg_step step;
 	struct msg_outcome outcome;
 	struct msg_tracer tracer;
+	struct msg_nat nat;
 	struct msg_ready ready;
 	struct msg_health health;
 	struct msg_stats stats;

@@ -117,6 +117,18 @@ int privs_bound(uint64_t keep)
 	return 0;
 }
 
+uint64_t privs_of_file(int fd)
+{
+	cap_t caps = cap_get_fd(fd);
+	uint64_t bits = 0;
+
+	if (!caps)
+		return 0;
+	(void)flag_bits(caps, CAP_PERMITTED, &bits);
+	cap_free(caps);
+	return bits;
+}
+
 void privs_caps_text(uint64_t caps, char *out, size_t cap)
 {
 	size_t at = 0;

@@ -14,6 +14,13 @@
 /* What the loader needs, and nobody else. */
 #define PRIVS_LOADER (PRIVS_CAP(CAP_BPF) | PRIVS_CAP(CAP_PERFMON))
 
+/* What it may have besides, for address translation (nat). */
+#define PRIVS_NAT PRIVS_CAP(CAP_NET_ADMIN)
+
+/* How it gets them: where they lack, this is what to do. */
+#define PRIVS_LOADER_SETCAP     "setcap cap_bpf,cap_perfmon+p"
+#define PRIVS_LOADER_NAT_SETCAP "setcap cap_bpf,cap_perfmon,cap_net_admin+p"
+
 struct privs {
 	uid_t uid[3]; /* real, effective, saved */
 	gid_t gid[3];
@@ -44,6 +51,9 @@ int privs_bound(uint64_t keep);
  * permitted, effective, inheritable or ambient set. Returns 0, or -EPERM with the reason in why.
  */
 int privs_check(uint64_t allowed, char *why, size_t cap);
+
+/* The permitted set that the file behind fd carries, 0 if it carries none. */
+uint64_t privs_of_file(int fd);
 
 /* Names of the capabilities of a set, comma separated, "none" for the empty one; always fits 1024.
  */

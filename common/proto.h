@@ -107,7 +107,9 @@ enum phase {
 	X(DONE, done, R_SUPERVISOR | R_EXPORTER, R_CLI, P_ANY, 0, 0, 1024, \
 	  "the end of an answer, or why there is none") \
 	X(CUSTODY, custody, R_SUPERVISOR, R_SUPERVISOR, P_ANY, 0, 48, 2048, \
-	  "what a supervisor leaves to the next one, in a sealed memfd beside the fds")
+	  "what a supervisor leaves to the next one, in a sealed memfd beside the fds") \
+	X(NAT, nat, R_LOADER | R_SUPERVISOR, R_SUPERVISOR | R_EXPORTER, P_READY | P_RUNNING, 0, 2, \
+	  64, "sockets that tell of address translation, or word that there are none")
 /* clang-format on */
 
 enum msg_type {

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define STATS_MAX 16u
+#define STATS_MAX 24u
 
 /* clang-format off */
 #define STATS_LOADER(X) \
@@ -28,7 +28,14 @@
 	X(cgroups, "cgroups known, those that are gone included") \
 	X(cgroups_evicted, "cgroups forgotten because there was no room for more") \
 	X(cgroups_unknown, "lines for which the cgroup was not known") \
-	X(cgroup_scans, "listings of the whole cgroup tree")
+	X(cgroup_scans, "listings of the whole cgroup tree") \
+	X(nat_connections, "translated connections known, those that have ended included") \
+	X(nat_events, "begins and ends of translated connections that were told") \
+	X(nat_skipped, "begins that were not noted, too many in their second") \
+	X(nat_overruns, "times that the kernel could not tell of some") \
+	X(nat_evicted, "forgotten for want of room, though live or with a record to come") \
+	X(nat_dumped, "connections in dumps, translated or not") \
+	X(nat_dumps_cut, "dumps that failed or took too long")
 /* clang-format on */
 
 /* clang-format off */

@@ -220,6 +220,33 @@ PUT(pod)
 	put_text(json, cgroup_of(context)->pod, CGROUP_POD_MAX);
 }
 
+static void put_translated(struct jsonbuf *json, const char *addr, const char *port, uint8_t family,
+			   const uint8_t *bytes, uint16_t number)
+{
+	char text[NAMES_TEXT_MAX];
+
+	names_address(family, bytes, text);
+	jsonbuf_key(json, addr);
+	jsonbuf_string(json, text, sizeof(text));
+	jsonbuf_key(json, port);
+	jsonbuf_u64(json, number);
+}
+
+PUT(nat)
+{
+	const struct nat_tuple *nat = context->nat;
+
+	(void)field;
+	if (!nat) {
+		jsonbuf_null(json);
+		return;
+	}
+	jsonbuf_open(json, '{');
+	put_translated(json, "saddr", "sport", event->family, nat->src, nat->sport);
+	put_translated(json, "daddr", "dport", event->family, nat->dst, nat->dport);
+	jsonbuf_close(json, '}');
+}
+
 #define AT(member) offsetof(struct event, member)
 #define NUMBER(type, member) \
 	{ \
@@ -281,6 +308,7 @@ static const struct field fields[] = {
 	{"runtime", put_runtime, 0, NULL},
 	{"pod", put_pod, 0, NULL},
 	{"assured", put_assured, 0, NULL},
+	{"nat", put_nat, 0, NULL},
 };
 
 int json_event(const struct event *event, const struct json_context *context, char *out, size_t cap)

@@ -8,14 +8,16 @@
 
 #include "bpf/event.h"
 #include "exporter/cgroup_name.h"
+#include "exporter/nat_parse.h"
 
 /* Longest line: every number at its widest, every byte of comm and of the cgroup's path escaped. */
-#define JSON_LINE_MAX 5376u
+#define JSON_LINE_MAX 5568u
 
 /* What is said in a line and is not in the record. */
 struct json_context {
 	int64_t offset_ns;                /* clock_offset_ns(): makes CLOCK_REALTIME of its times */
 	const struct cgroup_name *cgroup; /* of event.cgroup_id; NULL = not known */
+	const struct nat_tuple *nat;      /* how the other end sees it; NULL = not translated */
 };
 
 /*

@@ -53,8 +53,14 @@ static void end_if_broken(struct exporter *exporter, enum pump_end end)
 
 static void turn(struct exporter *exporter)
 {
-	enum pump_end end = pump_turn(&exporter->pump, SINK_WAIT_MS);
+	const struct pump *pump = &exporter->pump;
+	enum pump_end end;
 
+	/* The rest of the ring is room for what comes meanwhile. */
+	if (nat_is_awaited(&pump->nat, loop_now_ms()) &&
+	    ring_used(&pump->ring) < exporter->config.ring_bytes / 2)
+		return;
+	end = pump_turn(&exporter->pump, SINK_WAIT_MS);
 	end_if_broken(exporter, end);
 	/* Edge-triggered, so that a record under way or a stuck sink doesn't keep us busy: setting
 	   the source anew brings us back after whoever else is waiting. */
@@ -191,7 +197,7 @@ static int open_maps(struct exporter *exporter, int ring_fd, int counters_fd, in
 	close(ledger_fd);
 	if (err)
 		return fail(exporter, err, "ledger: its fd can't be mapped as one");
-	err = live_open(&pump->live, exporter->config.live_max);
+	err = live_open(&pump->live, config_listed_max(&exporter->config));
 	if (err)
 		return fail(exporter, err, "table of live connections");
 	pump->filtered = exporter->config.filter_count ||
@@ -264,6 +270,11 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	if (!err)
 		err = open_output(exporter, dispatch_take_fd(fds, at[FD_OUTPUT]),
 				  manifest->fds[at[FD_OUTPUT]].name);
+	/* Nor does a table show what is translated. */
+	if (!err &&
+	    nat_open(&exporter->pump.nat, &exporter->child.loop,
+		     exporter->config.nat && !exporter->table, exporter->config.nat_max) < 0)
+		return fail(exporter, -ENOMEM, "table of translated connections");
 	if (!err) /* -1 if there is none; a table doesn't show them */
 		err = open_cgroups(exporter,
 				   exporter->table ? -1 : dispatch_take_fd(fds, at[FD_CGROUP]));
@@ -277,6 +288,22 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 		return fail(exporter, err, what);
 	err = child_ready(&exporter->child);
 	return err ? fail(exporter, err, "channel") : 0;
+}
+
+static int on_nat(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct exporter *exporter = ctx;
+	bool any = fds->count == NAT_FDS;
+	int err;
+
+	if (!any && fds->count)
+		return -EPROTO;
+	/* A table doesn't show it: then they are closed unread. */
+	if (!exporter->pump.nat.on)
+		return 0;
+	err = nat_take(&exporter->pump.nat, any ? dispatch_take_fd(fds, 0) : -1,
+		       any ? dispatch_take_fd(fds, 1) : -1, msg->nat.netns);
+	return err ? fail(exporter, err, "event loop") : 0;
 }
 
 static int on_client(void *ctx, const union msg *msg, struct dispatch_fds *fds)
@@ -302,6 +329,13 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_EXPORTER_cgroups_evicted] = pump->cgroups.evicted;
 	stats->values[STAT_EXPORTER_cgroups_unknown] = pump->cgroups.unknown;
 	stats->values[STAT_EXPORTER_cgroup_scans] = pump->cgroups.scans;
+	stats->values[STAT_EXPORTER_nat_connections] = pump->nat.cache.count;
+	stats->values[STAT_EXPORTER_nat_events] = pump->nat.events;
+	stats->values[STAT_EXPORTER_nat_skipped] = pump->nat.skipped;
+	stats->values[STAT_EXPORTER_nat_overruns] = pump->nat.overruns;
+	stats->values[STAT_EXPORTER_nat_evicted] = pump->nat.cache.evicted;
+	stats->values[STAT_EXPORTER_nat_dumped] = pump->nat.dumped;
+	stats->values[STAT_EXPORTER_nat_dumps_cut] = pump->nat.dumps_cut;
 }
 
 /* Returns whether all was written. */
@@ -343,6 +377,7 @@ static const struct dispatch_table table = {
 		{
 			[MSG_CONFIG] = on_config,
 			[MSG_START] = on_start,
+			[MSG_NAT] = on_nat,
 			[MSG_CLIENT] = on_client,
 		},
 };

@@ -23,8 +23,10 @@ static int format_table(struct pump *pump, const struct event *event, char *out,
 
 static int format_json(struct pump *pump, const struct event *event, char *out, size_t cap)
 {
+	struct nat_tuple translated;
 	const struct json_context context = {
 		.offset_ns = pump->offset_ns,
+		.nat = nat_find(&pump->nat, event, &translated) ? &translated : NULL,
 		.cgroup = cgroups_find(&pump->cgroups, event->cgroup_id, loop_now_ms()),
 	};
 
@@ -233,6 +235,8 @@ void pump_tell_all(struct pump *pump)
 enum pump_end pump_turn(struct pump *pump, int wait_ms)
 {
 	enum pump_end end, flushed = PUMP_DRY;
+
+	nat_turn(&pump->nat);
 
 	if (loop_now_ms() - pump->looked_ms >= PUMP_LOOK_MS) {
 		pump->looked_ms = loop_now_ms();

@@ -15,6 +15,7 @@
 #include "exporter/clients.h"
 #include "exporter/live.h"
 #include "exporter/loss.h"
+#include "exporter/nat.h"
 #include "exporter/ring.h"
 #include "exporter/sink.h"
 
@@ -33,6 +34,7 @@ struct pump {
 	struct live live;
 	struct clients clients;
 	struct cgroups cgroups;
+	struct nat nat;
 	const struct counters *counters; /* slots */
 	struct ledger *ledger;
 	int (*format)(struct pump *pump, const struct event *event, char *out, size_t cap);
@@ -60,7 +62,7 @@ enum pump_end {
 	PUMP_DAMAGED, /* the ring makes no sense */
 };
 
-/* Begin the output: the header of a table. ring, sink, live, clients, cgroups and
+/* Begin the output: the header of a table. ring, sink, live, clients, cgroups, nat and
    ledger are open. */
 void pump_begin(struct pump *pump, bool table);
 

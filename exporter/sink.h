@@ -18,7 +18,7 @@
 #define SINK_BATCH_RECORDS 512u
 
 /* Room that sink_room() gives at least. */
-#define SINK_LINE_MAX 5376u
+#define SINK_LINE_MAX 5568u
 
 /* What a line is: an enum event_type, SINK_MARKER + an enum loss_kind, 0 for a header. */
 #define SINK_MARKER (EVENT_WALK + 1u)

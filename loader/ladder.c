@@ -11,10 +11,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/privs.h"
 #include "loader/attach.h"
 #include "loader/handover.h"
+#include "loader/nat.h"
 #include "loader/sandbox.h"
 #include "loader/settings.h"
 #include "loader/walk.h"
@@ -59,8 +61,57 @@ static bool tenants_only(const struct ladder *ladder)
 
 static enum step_result step_privileges(struct ladder *ladder, struct report *report)
 {
-	(void)ladder;
-	return result_of(sandbox_raise(report->detail, sizeof(report->detail)));
+	uint64_t keep = ladder->config->config.nat ? PRIVS_NAT : 0;
+
+	return result_of(sandbox_raise(keep, report->detail, sizeof(report->detail)));
+}
+
+/* First of all that takes a while, so that what is kept for it goes first. */
+static int open_nat(const struct config *config, struct nat_sockets *sockets, struct report *report)
+{
+	int err = sandbox_raise_kept(PRIVS_NAT);
+
+	if (err)
+		say(report, "lacks cap_net_admin: " PRIVS_LOADER_NAT_SETCAP
+			    " on conntrace-loader, then start conntraced again");
+	else
+		err = nat_open(sockets, config->nat_buffer_bytes, report->detail,
+			       sizeof(report->detail));
+	return err;
+}
+
+static enum step_result step_nat(struct ladder *ladder, struct report *report)
+{
+	const struct config *config = &ladder->config->config;
+	struct nat_sockets sockets = {.events_fd = -1, .dump_fd = -1};
+	struct msg_nat msg = {0};
+	int fds[2], err, lacking;
+
+	if (!config->nat) {
+		say(report, "not asked for (nat)");
+		return STEP_SKIPPED;
+	}
+	lacking = open_nat(config, &sockets, report);
+	err = sandbox_drop_kept();
+	if (err)
+		say(report, "drop cap_net_admin: %s", strerror(-err));
+	msg.netns = lacking ? 0 : sockets.netns;
+	fds[0] = sockets.events_fd;
+	fds[1] = sockets.dump_fd;
+	if (!err) {
+		err = child_send(ladder->child, MSG_NAT, &msg, fds, lacking ? 0 : 2);
+		if (err)
+			say(report, "send the sockets: %s", strerror(-err));
+	}
+	nat_close(&sockets);
+	if (err)
+		return STEP_FAILED;
+	if (lacking) {
+		log_warning("nat: %s", report->detail);
+		return STEP_DEGRADED;
+	}
+	say(report, "conntrack events and a dump, of network namespace %u", msg.netns);
+	return STEP_OK;
 }
 
 static enum step_result step_instance(struct ladder *ladder, struct report *report)
@@ -122,6 +173,7 @@ static enum step_result step_features(struct ladder *ladder, struct report *repo
 
 static const struct step common_steps[] = {
 	{"privileges", step_privileges, EX_NOPERM, true, OUTCOME_load_error},
+	{"nat", step_nat, EX_OSERR, false, OUTCOME_load_error},
 	{"instance", step_instance, EX_OSERR, false, OUTCOME_load_error},
 	{"btf", step_btf, EX_UNAVAILABLE, true, OUTCOME_no_btf},
 	{"features", step_features, EX_OSERR, false, OUTCOME_load_error},

@@ -170,7 +170,7 @@ int main(void)
 	loader.ladder.config = &loader.config;
 	loader.ladder.env = &loader.env;
 	loader.ladder.objects_fd = -1;
-	if (child_init(&loader.child, ROLE_LOADER, &messages, &loader, sandbox_caps_needed) == 0)
+	if (child_init(&loader.child, ROLE_LOADER, &messages, &loader, sandbox_caps_allowed) == 0)
 		loader.child.on_stats = on_stats;
 	return child_run(&loader.child);
 }

@@ -17,6 +17,7 @@
 #include "common/seccomp.h"
 
 const uint64_t sandbox_caps_needed = PRIVS_LOADER;
+const uint64_t sandbox_caps_allowed = PRIVS_LOADER | PRIVS_NAT;
 
 /* The channel, the loop, the log, memory, the walk. */
 static const struct seccomp_rule allowed[] = {
@@ -56,7 +57,7 @@ static const struct seccomp_rule allowed[] = {
 	SECCOMP_ALLOW_IF(bpf, 0, ~0u, BPF_OBJ_GET_INFO_BY_FD),
 };
 
-int sandbox_raise(char *why, size_t cap)
+int sandbox_raise(uint64_t keep, char *why, size_t cap)
 {
 	struct privs now;
 	int err = privs_read(&now);
@@ -67,16 +68,28 @@ int sandbox_raise(char *why, size_t cap)
 	}
 	if ((now.permitted & sandbox_caps_needed) != sandbox_caps_needed) {
 		snprintf(why, cap,
-			 "lacks cap_bpf and cap_perfmon: setcap cap_bpf,cap_perfmon+p on "
+			 "lacks cap_bpf and cap_perfmon: " PRIVS_LOADER_SETCAP " on "
 			 "conntrace-loader, on a file system without nosuid%s",
 			 now.no_new_privs ? "; no_new_privs is set: start conntraced without it"
 					  : "");
 		return -EPERM;
 	}
-	err = privs_set_caps(sandbox_caps_needed, sandbox_caps_needed);
+	err = privs_set_caps(sandbox_caps_needed | (now.permitted & keep), sandbox_caps_needed);
 	if (err)
 		snprintf(why, cap, "cap_bpf and cap_perfmon can't be raised: %s", strerror(-err));
 	return err;
+}
+
+int sandbox_raise_kept(uint64_t kept)
+{
+	const uint64_t caps = sandbox_caps_needed | kept;
+
+	return privs_set_caps(caps, caps);
+}
+
+int sandbox_drop_kept(void)
+{
+	return privs_set_caps(sandbox_caps_needed, sandbox_caps_needed);
 }
 
 int sandbox_drop(int iter_link_fd, uint64_t *left)

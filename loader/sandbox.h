@@ -8,12 +8,23 @@
 
 /* What the loader needs to load and attach, and all it may ever have. */
 extern const uint64_t sandbox_caps_needed;
+extern const uint64_t sandbox_caps_allowed;
 
 /*
- * Whether the needed capabilities are permitted; makes them effective. Returns 0, or a negative
- * errno with the reason and the remedy in why; -EPERM = they are not there.
+ * Whether the needed capabilities are permitted; makes them effective, and gives up all others but
+ * those to keep. Returns 0, or a negative errno with the reason and the remedy in why; -EPERM =
+ * they are not there.
  */
-int sandbox_raise(char *why, size_t cap);
+int sandbox_raise(uint64_t keep, char *why, size_t cap);
+
+/*
+ * Make one that was kept effective, too, for a while. Returns 0 or a negative errno, -EPERM = it is
+ * not permitted.
+ */
+int sandbox_raise_kept(uint64_t kept);
+
+/* Give up what was kept, for good. Returns 0 or a negative errno. */
+int sandbox_drop_kept(void);
 
 /*
  * Give up what the kernel allows, for good (no_new_privs): everything, if there is no link of an

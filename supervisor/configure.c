@@ -166,8 +166,8 @@ void configure_send_check(struct supervisor *sup)
 /* Which children a change concerns. */
 static bool loader_differs(const struct config *a, const struct config *b)
 {
-	return a->tracer != b->tracer || a->instance != b->instance || a->families != b->families ||
-	       a->record_open != b->record_open ||
+	return a->tracer != b->tracer || a->nat != b->nat || a->instance != b->instance ||
+	       a->families != b->families || a->record_open != b->record_open ||
 	       a->snapshot_interval_ms != b->snapshot_interval_ms ||
 	       a->ring_bytes != b->ring_bytes || a->conn_max != b->conn_max ||
 	       a->flow_max != b->flow_max || a->filter_count != b->filter_count ||
@@ -178,7 +178,7 @@ static bool loader_differs(const struct config *a, const struct config *b)
 static bool exporter_differs(const struct config *a, const struct config *b)
 {
 	return a->output_format != b->output_format || a->live_max != b->live_max ||
-	       strcmp(a->output_path, b->output_path) != 0;
+	       a->nat != b->nat || strcmp(a->output_path, b->output_path) != 0;
 }
 
 static bool poller_differs(const struct config *a, const struct config *b)

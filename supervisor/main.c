@@ -4,6 +4,7 @@
  * Unprivileged from before its first child; parses nothing but our own messages.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "supervisor/inherit.h"
 #include "supervisor/installation.h"
 #include "supervisor/keep.h"
+#include "supervisor/nat.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/upgrade.h"
@@ -49,6 +51,17 @@ static int open_installation(struct supervisor *sup, struct inherited *inherited
 	return -ENOENT;
 }
 
+/* Those of its file. */
+static uint64_t loader_caps(const struct supervisor *sup)
+{
+	int fd = openat(sup->program_fd, "conntrace-loader", O_RDONLY | O_CLOEXEC);
+	uint64_t caps = fd < 0 ? 0 : privs_of_file(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return caps;
+}
+
 /* What root must do while it is root, then root is given up for good. */
 static int give_up_root(struct supervisor *sup)
 {
@@ -65,7 +78,7 @@ static int give_up_root(struct supervisor *sup)
 	/* Maps count against it before 5.11; a smaller limit shows when they are created. */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	/* Nothing but what the loader's file has can come back by an exec. */
-	err = privs_bound(PRIVS_LOADER);
+	err = privs_bound(PRIVS_LOADER | (loader_caps(sup) & PRIVS_NAT));
 	if (!err)
 		err = privs_drop_user(uid, gid);
 	if (err)
@@ -175,6 +188,7 @@ static int prepare(struct supervisor *sup)
 		err = watch_signals(sup);
 	if (!err)
 		err = children_init(sup);
+	nat_init(&sup->nat);
 	if (err) {
 		log_error("start: %s", strerror(-err));
 		return EX_OSERR;
@@ -205,6 +219,7 @@ static int run(struct supervisor *sup)
 	}
 	control_close(sup);
 	custody_release(&sup->custody);
+	nat_release(&sup->nat);
 	loop_fini(&sup->loop);
 	return sup->exit_code;
 }

@@ -15,6 +15,7 @@
 #include "supervisor/configure.h"
 #include "supervisor/custody.h"
 #include "supervisor/keep.h"
+#include "supervisor/nat.h"
 
 #define UNACCOUNTED_MS 60000u
 
@@ -198,6 +199,13 @@ static int on_loaded(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return err;
 }
 
+static int on_nat(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	return nat_offer(proc->sup, &msg->nat, fds);
+}
+
 static void on_loader_up(struct supervisor *sup)
 {
 	children_event(&sup->procs[ROLE_EXPORTER], LIFE_WANT);
@@ -213,6 +221,7 @@ static void on_exporter_up(struct supervisor *sup)
 	if (loader->life.state == LIFE_RUNNING)
 		(void)children_send(loader, MSG_WALK, &(struct msg_walk){.id = ++sup->walk_id},
 				    NULL, 0);
+	nat_exporter_up(sup);
 	if (sup->up)
 		return;
 	sup->up = true;
@@ -272,6 +281,8 @@ static int on_stats(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	proc->stats = msg->stats;
 	if (proc->role == ROLE_LOADER)
 		warn_unaccounted(proc->sup);
+	if (proc->role == ROLE_EXPORTER)
+		nat_look_at(proc->sup, &msg->stats);
 	return 0;
 }
 
@@ -319,6 +330,7 @@ const struct dispatch_table messages_table = {
 			[MSG_OUTCOME] = on_outcome,
 			[MSG_TRACER] = on_tracer,
 			[MSG_LOADED] = on_loaded,
+			[MSG_NAT] = on_nat,
 			[MSG_READY] = on_ready,
 			[MSG_HEALTH] = on_health,
 			[MSG_STATS] = on_stats,

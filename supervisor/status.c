@@ -48,6 +48,12 @@ static bool is_degraded(const struct msg_tracer *tracer)
 	return false;
 }
 
+/* What was asked for besides tracing, and is not to be had. */
+static bool lacks_nat(const struct supervisor *sup)
+{
+	return sup->configure.current.config.nat && sup->nat.state == NAT_NONE;
+}
+
 static int send_trouble(const struct supervisor *sup, int fd)
 {
 	static struct msg_trouble trouble;
@@ -73,7 +79,7 @@ static int send_summary(const struct supervisor *sup, int fd)
 	summary.tracing = sup->up && custody_holds(&sup->custody);
 	for (int role = 0; role < ROLE_COUNT; role++)
 		summary.degraded |= is_missing(&sup->procs[role]) ? 1u : 0u;
-	if (is_degraded(&sup->tracer))
+	if (is_degraded(&sup->tracer) || lacks_nat(sup))
 		summary.degraded = 1;
 	summary.started_ns = sup->started_ns;
 	summary.config_version = sup->configure.current.version;

@@ -44,6 +44,17 @@ struct custody {
 	const struct telemetry *telemetry; /* TELEMETRY_ROWS of them, mapped; NULL = none */
 };
 
+#define NAT_FDS 2u /* events, dump */
+
+/* Sockets that tell of address translation, between the loader and the exporter. nat.c */
+struct nat {
+	enum { NAT_AWAITED, NAT_NONE, NAT_HELD, NAT_SPENT } state; /* what the loader brought */
+	uint32_t netns;
+	int fds[NAT_FDS]; /* -1 = none */
+	uint64_t renewed_ms;
+	uint64_t overruns; /* of the exporter that runs, for which fresh ones were fetched */
+};
+
 /* Configuration text: one memfd, and what lies where in it. */
 struct texts {
 	int fd; /* -1 = none */
@@ -115,6 +126,7 @@ struct supervisor {
 		uint32_t generation; /* 0 = none */
 		uint32_t fd_count;
 	} stored; /* in the service manager's fd store */
+	struct nat nat;
 	uint32_t
 		ring_bytes; /* of the ring in custody: after a change not yet the configuration's */
 	struct configure configure;

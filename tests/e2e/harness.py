@@ -219,7 +219,7 @@ def ends(tracer, code, *said):
 class Tree:
     """A copy of the programs and the BPF objects, to break. Without an archive of BTF."""
 
-    def __init__(self, armed=True):
+    def __init__(self, armed=True, nat=False):
         self.dir = tempfile.mkdtemp(prefix="conntrace-tree-")
         os.chmod(self.dir, 0o755)
         self.bin = os.path.join(self.dir, "bin")
@@ -228,7 +228,8 @@ class Tree:
         shutil.copytree(BIN, self.bin)
         shutil.copytree(os.path.join(OUT, "share"), os.path.join(self.dir, "share"),
                         ignore=shutil.ignore_patterns("btf"))
-        subprocess.run([os.path.join(ROOT, "packaging/dev/arm"), self.loader], check=True)
+        subprocess.run([os.path.join(ROOT, "packaging/dev/arm"), *(["--nat"] if nat else []),
+                        self.loader], check=True)
         if not armed:
             subprocess.run(["setcap", "-r", self.loader], check=True)
 

@@ -139,15 +139,15 @@ static void test_config_masks_every_prefix_length(void **state)
 static void test_config_derives_sizes_from_the_budget(void **state)
 {
 	static const struct {
-		uint64_t budget, ring, conn, flow, live;
+		uint64_t budget, ring, conn, flow, live, listed_with_nat, nat, nat_buffer;
 	} rows[] = {
-		{1u << 20, 256u << 10, 2048, 341, 1536},
-		{5u << 20, 1u << 20, 10240, 1706, 7680},
-		{16u << 20, 4u << 20, 32768, 5461, 24576},
-		{31u << 20, 4u << 20, 63488, 10581, 47616},
-		{256u << 20, 64u << 20, 524288, 87381, 393216},
-		{512u << 20, 64u << 20, 1048576, 174762, 786432},
-		{1u << 30, 64u << 20, 2097152, 349525, 1572864},
+		{1u << 20, 256u << 10, 2048, 341, 1536, 1024, 481, 65536},
+		{5u << 20, 1u << 20, 10240, 1706, 7680, 5120, 2409, 327680},
+		{16u << 20, 4u << 20, 32768, 5461, 24576, 16384, 7710, 1u << 20},
+		{31u << 20, 4u << 20, 63488, 10581, 47616, 31744, 14938, 2031616},
+		{256u << 20, 64u << 20, 524288, 87381, 393216, 262144, 123361, 16u << 20},
+		{512u << 20, 64u << 20, 1048576, 174762, 786432, 524288, 246723, 32u << 20},
+		{1u << 30, 64u << 20, 2097152, 349525, 1572864, 1048576, 493447, 64u << 20},
 	};
 
 	(void)state;
@@ -159,6 +159,14 @@ static void test_config_derives_sizes_from_the_budget(void **state)
 		assert_int_equal(config.conn_max, rows[i].conn);
 		assert_int_equal(config.flow_max, rows[i].flow);
 		assert_int_equal(config.live_max, rows[i].live);
+		assert_int_equal(config.nat_max, rows[i].nat);
+		assert_int_equal(config.nat_buffer_bytes, rows[i].nat_buffer);
+		assert_int_equal(config_listed_max(&config), rows[i].live);
+		config.nat = 1;
+		assert_int_equal(config_listed_max(&config), rows[i].listed_with_nat);
+		assert_in_range(config.nat_max, CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX);
+		assert_in_range(config.nat_buffer_bytes, CONFIG_NAT_BUFFER_MIN,
+				CONFIG_NAT_BUFFER_MAX);
 		assert_in_range(config.conn_max, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX);
 		assert_in_range(config.live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX);
 	}

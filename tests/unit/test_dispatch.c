@@ -50,6 +50,7 @@ static const struct expected {
 	[MSG_RECORDS] = {"RECORDS", "e", "c", "SRU", 0, 0},
 	[MSG_DONE] = {"DONE", "se", "c", "SRU", 0, 0},
 	[MSG_CUSTODY] = {"CUSTODY", "s", "s", "SRU", 0, 48},
+	[MSG_NAT] = {"NAT", "sl", "se", "RU", 0, 2},
 };
 
 static const char role_letters[ROLE_COUNT + 1] = "slepvc";

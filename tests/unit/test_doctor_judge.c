@@ -424,6 +424,11 @@ static const struct {
 	const char *what, *remedy;
 } modes[] = {
 	{DOCTOR_LOADER, 0750, 0, 900, PRIVS_LOADER, DOCTOR_WELL, "", ""},
+	{DOCTOR_LOADER, 0750, 0, 900, PRIVS_LOADER | PRIVS_NAT, DOCTOR_WELL, "", ""},
+	{DOCTOR_LOADER, 0755, 0, 900, PRIVS_LOADER | PRIVS_NAT, DOCTOR_DEGRADED,
+	 "can be executed by everyone", "chmod 0750 /p/loader"},
+	{DOCTOR_LOADER, 0750, 0, 900, PRIVS_NAT, DOCTOR_CANNOT, "lacks cap_perfmon,cap_bpf",
+	 "setcap cap_bpf,cap_perfmon,cap_net_admin+p /p/loader"},
 	{DOCTOR_LOADER, 0550, 0, 900, PRIVS_LOADER, DOCTOR_WELL, "", ""},
 	{DOCTOR_LOADER, 0750, 0, 900, 0, DOCTOR_CANNOT, "lacks cap_perfmon,cap_bpf",
 	 "setcap cap_bpf,cap_perfmon+p /p/loader"},
@@ -485,6 +490,52 @@ static void test_doctor_judge_modes_and_capabilities(void **state)
 		assert_int_equal(doctor.verdict, modes[i].verdict);
 		assert_int_equal(doctor.problems.count, modes[i].what[0] ? 1 : 0);
 	}
+}
+
+/* What the loader's file may have besides, a child's must not: it would refuse to run with it. */
+static void test_doctor_judge_a_child_with_what_nat_needs(void **state)
+{
+	struct doctor_file *child = file_of(DOCTOR_CHILD), *loader = file_of(DOCTOR_LOADER);
+
+	(void)state;
+	child->permitted = PRIVS_NAT;
+	doctor_judge(&doctor);
+	assert_int_equal(child->finding.weight, DOCTOR_DEGRADED);
+	loader->permitted |= PRIVS_NAT;
+	doctor_judge(&doctor);
+	assert_int_equal(child->finding.weight, DOCTOR_CANNOT);
+	assert_string_equal(child->finding.remedy, "setcap -r /p/exporter");
+}
+
+static void test_doctor_judge_nat_only_if_it_is_asked_for(void **state)
+{
+	struct doctor_file *loader = file_of(DOCTOR_LOADER);
+
+	(void)state;
+	doctor.kernel.conntrack = false;
+	doctor.self.bounding &= ~PRIVS_NAT;
+	doctor_judge(&doctor);
+	assert_int_equal(doctor.verdict, DOCTOR_WELL);
+	doctor.nat = true;
+	doctor_judge(&doctor);
+	assert_int_equal(doctor.verdict, DOCTOR_DEGRADED);
+	assert_int_equal(doctor.problems.count, 3);
+	assert_string_equal(loader->finding.what, "lacks cap_net_admin, which nat needs");
+	assert_string_equal(loader->finding.remedy,
+			    "setcap cap_bpf,cap_perfmon,cap_net_admin+p /p/loader");
+	loader->permitted |= PRIVS_NAT;
+	doctor_judge(&doctor);
+	assert_int_equal(doctor.problems.count, 2);
+	assert_non_null(strstr(doctor.problems.list[0].what, "not in the bounding set"));
+	assert_non_null(strstr(doctor.problems.list[0].remedy, "NET_ADMIN"));
+	doctor.self.bounding |= PRIVS_NAT;
+	doctor_judge(&doctor);
+	assert_int_equal(doctor.problems.count, 1);
+	assert_non_null(strstr(doctor.problems.list[0].what, "not tracked"));
+	assert_non_null(strstr(doctor.problems.list[0].remedy, "nf_conntrack"));
+	doctor.kernel.conntrack = true;
+	doctor_judge(&doctor);
+	assert_int_equal(doctor.verdict, DOCTOR_WELL);
 }
 
 static void test_doctor_judge_mounts(void **state)
@@ -648,6 +699,8 @@ int main(void)
 		cmocka_unit_test_setup(test_doctor_judge_by_name_what_auto_could, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_the_host, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_modes_and_capabilities, be_well),
+		cmocka_unit_test_setup(test_doctor_judge_a_child_with_what_nat_needs, be_well),
+		cmocka_unit_test_setup(test_doctor_judge_nat_only_if_it_is_asked_for, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_mounts, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_capabilities_that_are_raised_at_once,
 				       be_well),

@@ -88,7 +88,7 @@ static void test_json_a_close_has_every_field_in_order(void **state)
 		"\"reordered\":3,\"ecn\":true,\"ecn_marked\":2,\"end\":\"error\","
 		"\"closer\":\"local\",\"connect_ns\":1000,\"pair\":\"f410c8e76fd77bd4\",\"seeded\":"
 		"false,\"cgroup\":null,\"unit\":null,\"container\":null,\"runtime\":null,"
-		"\"pod\":null,\"assured\":null}\n");
+		"\"pod\":null,\"assured\":null,\"nat\":null}\n");
 }
 
 static void test_json_a_udp_flow_has_no_state_and_can_be_assured(void **state)
@@ -109,11 +109,11 @@ static void test_json_a_udp_flow_has_no_state_and_can_be_assured(void **state)
 	assert_non_null(strstr(line, "\"state\":null,"));
 	assert_non_null(strstr(line, "\"owner\":\"send\""));
 	assert_non_null(strstr(line, "\"end\":\"closed\""));
-	assert_non_null(strstr(line, "\"assured\":false}\n"));
+	assert_non_null(strstr(line, "\"assured\":false,"));
 	event.flags = EVENT_F_ASSURED | EVENT_F_IDLE;
 	line = line_of(&event, 1000);
 	assert_non_null(strstr(line, "\"end\":\"idle\""));
-	assert_non_null(strstr(line, "\"assured\":true}\n"));
+	assert_non_null(strstr(line, "\"assured\":true,"));
 }
 
 static void test_json_what_is_not_known_is_null_or_zero(void **state)
@@ -204,16 +204,16 @@ static void test_json_of_a_cgroup_what_its_path_says(void **state)
 	(void)state;
 	assert_non_null(strstr(cgroup_line("/"), "\"cgroup\":\"/\",\"unit\":null,"
 						 "\"container\":null,\"runtime\":null,"
-						 "\"pod\":null,\"assured\":null}\n"));
+						 "\"pod\":null,\"assured\":null,\"nat\":null}\n"));
 	assert_non_null(strstr(cgroup_line("/a\\x2d\nb/c\\x2dd.service/"),
 			       "\"cgroup\":\"/a\\\\x2d\\u000ab/c\\\\x2dd.service/\","
 			       "\"unit\":\"c\\\\x2dd.service\",\"container\":null,"));
-	assert_non_null(
-		strstr(cgroup_line("/kubepods/pod2c48913c-b29f-11e7-9350-020968147796/"
-				   "crio-" ID ".scope/container"),
-		       "\"unit\":\"crio-" ID ".scope\",\"container\":\"" ID "\","
-		       "\"runtime\":\"cri-o\","
-		       "\"pod\":\"2c48913c-b29f-11e7-9350-020968147796\",\"assured\":null}\n"));
+	assert_non_null(strstr(cgroup_line("/kubepods/pod2c48913c-b29f-11e7-9350-020968147796/"
+					   "crio-" ID ".scope/container"),
+			       "\"unit\":\"crio-" ID ".scope\",\"container\":\"" ID "\","
+			       "\"runtime\":\"cri-o\","
+			       "\"pod\":\"2c48913c-b29f-11e7-9350-020968147796\",\"assured\":null,"
+			       "\"nat\":null}\n"));
 #undef ID
 }
 
@@ -221,6 +221,7 @@ static void test_json_the_widest_line_fits(void **state)
 {
 	char path[CGROUP_PATH_MAX];
 	struct cgroup_name name;
+	struct nat_tuple nat;
 	struct event event;
 
 	(void)state;
@@ -236,9 +237,29 @@ static void test_json_the_widest_line_fits(void **state)
 	memset(path, '\n', sizeof(path));
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
+	memset(&nat, 0xff, sizeof(nat));
 	assert_int_equal(cgroup_name_parse(path, &name), 0);
-	assert_true(strlen(line_in(&event, &(struct json_context){-1, &name})) + CGROUP_POD_MAX <
+	assert_true(strlen(line_in(&event, &(struct json_context){-1, &name, &nat})) +
+			    CGROUP_POD_MAX <
 		    JSON_LINE_MAX);
+}
+
+static void test_json_nat_is_what_the_other_end_sees(void **state)
+{
+	const struct nat_tuple seen = {{203, 0, 113, 9}, {10, 0, 0, 2}, 40001, 8443};
+	struct event six = closed;
+
+	(void)state;
+	assert_non_null(strstr(line_in(&closed, &(struct json_context){.nat = &seen}),
+			       ",\"nat\":{\"saddr\":\"203.0.113.9\",\"sport\":40001,"
+			       "\"daddr\":\"10.0.0.2\",\"dport\":8443}}\n"));
+	six.family = 6;
+	assert_non_null(strstr(
+		line_in(&six,
+			&(struct json_context){.nat = &(struct nat_tuple){.src = {0xfd, [15] = 1},
+									  .dst = {[15] = 1},
+									  .dport = 80}}),
+		",\"nat\":{\"saddr\":\"fd00::1\",\"sport\":0,\"daddr\":\"::1\",\"dport\":80}}\n"));
 }
 
 static void test_json_a_small_buffer_is_an_error_and_not_overrun(void **state)
@@ -291,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_json_comm_keeps_utf8_and_escapes_what_is_none),
 		cmocka_unit_test(test_json_of_a_cgroup_what_its_path_says),
 		cmocka_unit_test(test_json_the_widest_line_fits),
+		cmocka_unit_test(test_json_nat_is_what_the_other_end_sees),
 		cmocka_unit_test(test_json_a_small_buffer_is_an_error_and_not_overrun),
 		cmocka_unit_test(test_json_nested_values_get_their_commas),
 	};

@@ -83,6 +83,9 @@ static void config_body(struct config *c)
 	c->live_max = within(CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX);
 	c->conn_max = within(CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX);
 	c->flow_max = within(CONFIG_FLOW_MAX_MIN, CONFIG_FLOW_MAX_MAX);
+	c->nat = within(0, 1);
+	c->nat_max = within(CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX);
+	c->nat_buffer_bytes = within(CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX);
 	c->output_format = within(0, FORMAT_COUNT - 1);
 	c->poll_interval_ms = within(CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX);
 	TEXT(c->btf_path);
@@ -172,6 +175,11 @@ static void fill_tracer(union msg *m)
 	m->tracer.probe_count = within(0, MSG_PROBES_MAX);
 	for (uint32_t i = 0; i < m->tracer.probe_count; i++)
 		probe(&m->tracer.probes[i]);
+}
+
+static void fill_nat(union msg *m)
+{
+	m->nat.netns = any32();
 }
 
 static void fill_ready(union msg *m)
@@ -571,15 +579,18 @@ static const struct range {
 	{MSG_CONFIG, {3, 7}, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX},
 	{MSG_CONFIG, {3, 8}, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX},
 	{MSG_CONFIG, {3, 9}, CONFIG_FLOW_MAX_MIN, CONFIG_FLOW_MAX_MAX},
-	{MSG_CONFIG, {3, 10}, 0, FORMAT_COUNT - 1},
-	{MSG_CONFIG, {3, 11}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
-	{MSG_CONFIG, {3, 15, 1, 1}, 0, 1},
-	{MSG_CONFIG, {3, 15, 1, 2}, 0, 6},
-	{MSG_CONFIG, {3, 15, 1, 3}, 0, 128},
-	{MSG_CONFIG, {3, 15, 1, 4}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 15, 1, 5}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 15, 1, 6, 4}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 15, 1, 7, 1}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 10}, 0, 1},
+	{MSG_CONFIG, {3, 11}, CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX},
+	{MSG_CONFIG, {3, 12}, CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX},
+	{MSG_CONFIG, {3, 13}, 0, FORMAT_COUNT - 1},
+	{MSG_CONFIG, {3, 14}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
+	{MSG_CONFIG, {3, 18, 1, 1}, 0, 1},
+	{MSG_CONFIG, {3, 18, 1, 2}, 0, 6},
+	{MSG_CONFIG, {3, 18, 1, 3}, 0, 128},
+	{MSG_CONFIG, {3, 18, 1, 4}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 18, 1, 5}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 18, 1, 6, 4}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 18, 1, 7, 1}, 0, UINT32_MAX},
 	{MSG_START, {2, 3, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
 	{MSG_OUTCOME, {2}, 0, TRACER_COUNT - 1},
@@ -591,6 +602,7 @@ static const struct range {
 	{MSG_TRACER, {7, 1, 6}, 0, UINT32_MAX},
 	{MSG_TRACER, {7, 1, 7}, 0, UINT32_MAX},
 	{MSG_LOADED, {2}, 0, 1},
+	{MSG_NAT, {2}, 0, UINT32_MAX},
 	{MSG_READY, {2}, 0, 0},
 	{MSG_CANDIDATE, {2, 1, 2}, 0, UINT32_MAX},
 	{MSG_CHECK, {2, 2}, 0, UINT32_MAX},

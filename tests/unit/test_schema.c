@@ -68,6 +68,8 @@ static void test_schema_says_nothing_means_defaults(void **state)
 		assert_int_equal(config.conn_max, 32768);
 		assert_int_equal(config.flow_max, 5461);
 		assert_int_equal(config.live_max, 24576);
+		assert_int_equal(config.nat, 0);
+		assert_int_equal(config.nat_max, 7710);
 		assert_int_equal(config.output_format, FORMAT_AUTO);
 		assert_int_equal(config.poll_interval_ms, 60000);
 		assert_string_equal(config.output_path, "-");
@@ -84,6 +86,7 @@ static void test_schema_reads_every_key(void **state)
 				     "families: [ipv6]\n"
 				     "snapshot_interval: 250ms\n"
 				     "records:\n  open: true\n"
+				     "nat: true\n"
 				     "memory_budget: 64MiB\n"
 				     "output: {format: json, path: /var/log/records.json}\n"
 				     "source: {dir: /etc/conntrace/conf.d, interval: 5m}\n");
@@ -99,6 +102,8 @@ static void test_schema_reads_every_key(void **state)
 	assert_int_equal(config.conn_max, 131072);
 	assert_int_equal(config.flow_max, 21845);
 	assert_int_equal(config.live_max, 98304);
+	assert_int_equal(config.nat, 1);
+	assert_int_equal(config.nat_buffer_bytes, 4u << 20);
 	assert_int_equal(config.output_format, FORMAT_JSON);
 	assert_string_equal(config.output_path, "/var/log/records.json");
 	assert_string_equal(config.source_dir, "/etc/conntrace/conf.d");
@@ -351,10 +356,17 @@ static void test_schema_merges_parts_over_the_local_file(void **state)
 static void test_schema_keeps_local_keys_from_the_source(void **state)
 {
 	static const char *const texts[] = {
-		"tracer: auto",         "memory_budget: 16MiB",     "output: {format: json}",
-		"output: {path: /tmp}", "source: {dir: /tmp}",      "source: {interval: 1s}",
-		"output:\n  path:\n",   "source: {interval: fast}", "instance: host",
+		"tracer: auto",
+		"memory_budget: 16MiB",
+		"output: {format: json}",
+		"output: {path: /tmp}",
+		"source: {dir: /tmp}",
+		"source: {interval: 1s}",
+		"output:\n  path:\n",
+		"source: {interval: fast}",
+		"instance: host",
 		"btf: /boot/btf",
+		"nat: false",
 	};
 	const struct schema_text local = text_of("conntrace.yaml", "");
 
