@@ -117,7 +117,8 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/sandbox.c \
 	loader/settings.c \
 	loader/tracer.c \
-	loader/walk.c
+	loader/walk.c \
+	loader/walker.c
 conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \

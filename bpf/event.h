@@ -30,9 +30,9 @@ typedef unsigned long long __ct_u64;
 
 enum event_type {
 	EVENT_OPEN = 1,   /* the connection is established; only with records.open */
-	EVENT_UPDATE = 2, /* a live connection seen by the snapshot walk */
+	EVENT_UPDATE = 2, /* a live connection that has changed, seen by the snapshot walk */
 	EVENT_CLOSE = 3,  /* the connection ended, or the attempt failed (established_ns is 0) */
-	EVENT_WALK = 4,   /* a walk ended; only walk_id and walk_live mean anything; not counted */
+	EVENT_WALK = 4,   /* a walk ended; only walk_* mean anything; not counted */
 };
 
 enum event_direction {
@@ -127,7 +127,10 @@ struct event {
 		__ct_u64 walk_id; /* EVENT_WALK: settings.walk_id when the walk began */
 	};
 	__ct_u64 recorded_ns;
-	__ct_u64 opened_ns;
+	union {
+		__ct_u64 opened_ns;
+		__ct_u64 walk_generation; /* EVENT_WALK: ledger.generation when the walk began */
+	};
 	__ct_u64 established_ns;
 	__ct_u64 closed_ns;
 	__ct_u64 cgroup_id;
@@ -135,8 +138,14 @@ struct event {
 		__ct_u64 bytes_sent;
 		__ct_u64 walk_live; /* EVENT_WALK: live connections met */
 	};
-	__ct_u64 bytes_received;
-	__ct_u32 segs_out;
+	union {
+		__ct_u64 bytes_received;
+		__ct_u64 walk_left; /* EVENT_WALK: records of these left out or lost */
+	};
+	union {
+		__ct_u32 segs_out;
+		__ct_u32 walk_settings; /* EVENT_WALK: settings_slot.generation */
+	};
 	__ct_u32 segs_in;
 	__ct_u32 retransmits; /* segments, tcp_sock total_retrans */
 	__ct_u32 srtt_us;
@@ -290,7 +299,9 @@ struct ledger {
 	/* By kind of loss, CLOCK_MONOTONIC: whatever was lost until then has been told. 0 = no
 	   exporter has looked. */
 	__ct_u64 told_until_ns[LEDGER_LOSSES];
-	__ct_u64 reserved[2];
+	/* Raised when the exporter wants each live connection once more, changed or not. */
+	__ct_u64 generation;
+	__ct_u64 reserved[1];
 };
 _Static_assert(sizeof(struct ledger) == 256, "ledger: size");
 

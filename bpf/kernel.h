@@ -274,7 +274,10 @@ struct user_pt_regs {
 };
 #endif
 
+struct seq_file;
+
 struct bpf_iter_meta {
+	struct seq_file *seq;
 	__u64 seq_num;
 };
 

@@ -200,8 +200,6 @@ static int open_maps(struct exporter *exporter, int ring_fd, int counters_fd, in
 	err = live_open(&pump->live, config_listed_max(&exporter->config));
 	if (err)
 		return fail(exporter, err, "table of live connections");
-	pump->filtered = exporter->config.filter_count ||
-			 exporter->config.families != (FAMILY_IPV4 | FAMILY_IPV6);
 	clients_init(&pump->clients, &exporter->child.loop, &pump->live,
 		     &pump->ledger->clients_dropped);
 	return 0;
