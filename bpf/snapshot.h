@@ -90,11 +90,11 @@ static __always_inline bool snapshot_leaves_out(struct tally *tally, struct coun
 }
 
 static __always_inline int snapshot_update(bool typed, struct sock *sk, const struct conn *conn,
-					   struct counters *count, __u8 state)
+					   struct counters *count, __u8 type, __u8 state)
 {
 	int outcome;
 
-	report_fill(&walk_report, EVENT_UPDATE, state, conn);
+	report_fill(&walk_report, type, state, conn);
 	walk_report.cpu = EVENT_CPU_WALK;
 	outcome = typed ? conn_report(sk, &walk_report) : conn_report_untyped(sk, &walk_report);
 	COUNT_OUTCOME(count, update, outcome);
@@ -146,48 +146,53 @@ static __always_inline void snapshot_unseen(struct sock *sk, const struct conn *
 	table_forget(sk);
 }
 
-static __always_inline __u64 snapshot_told(bool typed, struct sock *sk, const struct conn *conn,
-					   __u8 state)
+static __always_inline __u32 segments_of(bool typed, int *failed, struct sock *sk)
 {
 	struct tcp_sock *tp = tcp_sock_of(typed, sk);
-	__u32 segments = 0;
-	int failed = 0;
 
-	if (tp)
-		segments = READ(typed, failed, tp, segs_in) + READ(typed, failed, tp, segs_out);
-	return told_make(&walk_tally, segments, state, conn->owner);
+	return tp ? READ(typed, *failed, tp, segs_in) + READ(typed, *failed, tp, segs_out) : 0;
 }
 
-/* A live connection. Returns whether the walk has to wait before it can go on with this one. */
-static __always_inline bool snapshot_live(bool typed, struct sock *sk, struct conn *conn,
-					  struct counters *count, __u8 state)
+/* A record, if it says something new. Returns whether the walk has to wait before it can go on. */
+static __always_inline bool snapshot_tell(bool typed, struct sock *sk, struct conn *conn,
+					  struct counters *count, __u8 type, __u8 state,
+					  __u32 number)
 {
-	__u64 told = snapshot_told(typed, sk, conn, state);
+	__u64 told = told_make(&walk_tally, number, state, conn->owner);
 
-	if (conn->told == told) {
-		walk_tally.live++;
+	if (conn->told == told)
 		return false;
-	}
 	if (snapshot_waits())
 		return true;
-	walk_tally.live++;
 	if (!snapshot_leaves_out(&walk_tally, count))
-		tally_told(&walk_tally, conn, told, snapshot_update(typed, sk, conn, count, state));
+		tally_told(&walk_tally, conn, told,
+			   snapshot_update(typed, sk, conn, count, type, state));
 	return false;
 }
 
-/* One socket that something is remembered of. Returns as snapshot_live() does. */
+/* One socket that something is remembered of. Returns as snapshot_tell() does. */
 static __always_inline bool snapshot_socket(bool typed, struct sock *sk, struct conn *conn,
 					    struct counters *count)
 {
 	int failed = 0;
 	__u8 state = READ(typed, failed, sk, __sk_common.skc_state);
+	__u8 type = state == TCP_LISTEN ? EVENT_LISTENER : EVENT_UPDATE;
+	__u32 number;
 
 	if (store_is_table() && state == TCP_CLOSE) {
 		snapshot_unseen(sk, conn, count);
 		return false;
 	}
-	return conn_is_open(conn) && snapshot_live(typed, sk, conn, count, state);
+	if (type == EVENT_UPDATE && !conn_is_open(conn))
+		return false;
+	number = type == EVENT_UPDATE ? segments_of(typed, &failed, sk)
+				      : listener_drops(typed, &failed, sk);
+	/* Of a listener that has dropped nothing there is nothing to say. */
+	if ((type == EVENT_UPDATE || number) &&
+	    snapshot_tell(typed, sk, conn, count, type, state, number))
+		return true;
+	walk_tally.live += type == EVENT_UPDATE;
+	return false;
 }
 
 /*

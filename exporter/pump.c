@@ -2,6 +2,7 @@
 #include "exporter/pump.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -57,10 +58,11 @@ void pump_begin(struct pump *pump, bool table)
 		sink_put(&pump->sink, (size_t)table_header(out), 0);
 }
 
-/* Where an end is missing the table holds a connection that nobody will take out. */
+/* Where an end is missing (a listener's is an update) nobody will take it out of the table. */
 static void note_missed(struct pump *pump, const struct counters *sum)
 {
-	uint64_t missed = sum->lost_close + sum->lost_unseen + pump->ledger->dropped_malformed;
+	uint64_t missed = sum->lost_close + sum->lost_unseen + sum->lost_update +
+			  pump->ledger->dropped_malformed;
 
 	pump->doubt |= missed != pump->missed;
 	pump->missed = missed;
@@ -171,7 +173,10 @@ static enum pump_end flush(struct pump *pump, int wait_ms)
 
 static void keep_live(struct pump *pump, const struct event *event)
 {
-	if (event->type == EVENT_CLOSE) {
+	bool ends = event->type == EVENT_CLOSE ||
+		    (event->type == EVENT_LISTENER && event->state == TCP_CLOSE);
+
+	if (ends) {
 		live_remove(&pump->live, event->cookie);
 	} else if (live_put(&pump->live, event) < 0) {
 		ledger_add(&pump->ledger->table_full, 1);
@@ -228,7 +233,8 @@ static void handle(struct pump *pump, const struct ring_record *record, char *ou
 	clients_record(&pump->clients, &event);
 	len = pump->format(pump, &event, out, cap);
 	if (len > 0)
-		sink_put(&pump->sink, (size_t)len, event.type);
+		sink_put(&pump->sink, (size_t)len,
+			 event.type == EVENT_LISTENER ? EVENT_UPDATE : event.type);
 	else
 		pump->malformed++;
 }
