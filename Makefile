@@ -339,8 +339,8 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all signer btf-archive arm run check check-matrix tests replays chaos bench features fuzz lint \
-	format docs san install clean help
+.PHONY: all signer btf-archive arm run check check-matrix tests replays chaos bench bench-load \
+	features fuzz lint format docs san install clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -494,6 +494,11 @@ bench: ## what tracing costs, beside tcplife; BENCH= its options
 	@./bootstrap deps check
 	+@$(SUBMAKE) arm $(O)/bench/conngen
 	@exec python3 tests/bench/bench.py --bin $(O)/bin --conngen $(O)/bench/conngen $(BENCH)
+
+bench-load: ## a million connections in open loop: what is held, what is told missing; BENCH=
+	@./bootstrap deps check
+	+@$(SUBMAKE) arm $(O)/bench/conngen
+	@O=$(O) exec python3 tests/bench/load.py $(BENCH)
 
 # New inputs stay under $(O): the ones worth keeping are copied to tests/fuzz/corpus by hand.
 SECONDS := 60

@@ -87,6 +87,18 @@ def count(tracer, name):
     return tracer.status()["counters"][name]
 
 
+def settled(tracer, least):
+    """The number of updates, at least so many, when there are no more. A connection that is met in
+    the midst of its handshake, or before accept, has another."""
+    wait_for(f"{least} updates", lambda: count(tracer, "submitted_update") >= least, 30)
+
+    def calm():
+        before = count(tracer, "submitted_update")
+        walks(tracer, 2)
+        return count(tracer, "submitted_update") == before and before
+    return wait_for("no more updates", calm, 30)
+
+
 def listed(tracer, netns):
     lines = tracer.cli("list", "--json").stdout.splitlines()
     return [r for r in map(json.loads, lines) if r["netns"] == netns]
@@ -94,15 +106,14 @@ def listed(tracer, netns):
 
 def test_an_update_only_for_what_changed():
     with tracing() as (tracer, prefix, netns), Talker(prefix) as talker:
-        wait_for("the first updates", lambda: count(tracer, "submitted_update") >= 2 * COUNT)
+        before = settled(tracer, 2 * COUNT)
+        check(before < 3 * COUNT, f"{before} updates of {2 * COUNT} ends")
         walks(tracer, 3)
-        equal(count(tracer, "submitted_update"), 2 * COUNT, "one of each end")
+        equal(count(tracer, "submitted_update"), before, "of what has not changed")
         equal(len(listed(tracer, netns)), 2 * COUNT, "listed")
         talker.tell("send")
-        wait_for("both ends have changed",
-                 lambda: count(tracer, "submitted_update") >= 2 * COUNT + 2)
-        walks(tracer, 3)
-        equal(count(tracer, "submitted_update"), 2 * COUNT + 2, "updates")
+        equal(settled(tracer, before + 2), before + 2, "when both ends of one have changed")
+        tracer.drained()
         latest = [r for r in tracer.records() if r["event"] == "update"][-2:]
         equal(sorted((r["bytes_sent"], r["bytes_received"]) for r in latest), [(0, 1), (1, 0)],
               "what they say")
@@ -113,44 +124,52 @@ def test_an_update_only_for_what_changed():
 
 def test_the_list_is_complete_after_the_exporter_or_the_loader_was_killed():
     with tracing() as (tracer, prefix, netns), Talker(prefix):
-        wait_for("the first updates", lambda: count(tracer, "submitted_update") >= 2 * COUNT)
+        before = settled(tracer, 2 * COUNT)
         pid = tracer.process("exporter")["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for("another exporter", lambda: tracer.running("exporter", other_than=pid))
         equal(len(listed(tracer, netns)), 2 * COUNT, "listed by another exporter")
-        walks(tracer, 3)
-        equal(count(tracer, "submitted_update"), 4 * COUNT, "updates: of each end once more")
+        equal(settled(tracer, before + 2 * COUNT), before + 2 * COUNT, "each end once more")
         pid = tracer.process("loader")["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for("another loader", lambda: tracer.running("loader", other_than=pid))
         walks(tracer, 3)
         equal(len(listed(tracer, netns)), 2 * COUNT, "listed after another loader came")
-        equal(count(tracer, "submitted_update"), 4 * COUNT, "updates: of none")
+        equal(count(tracer, "submitted_update"), before + 2 * COUNT, "none once more")
+
+
+def cookies(tracer, netns):
+    return {r["cookie"] for r in listed(tracer, netns)}
+
+
+def lose_closes(tracer, prefix, netns, ends):
+    """The talker's connections are closed while the ring has no room."""
+    wait_for("listed", lambda: len(listed(tracer, netns)) == 4 * COUNT)
+    exporter = tracer.process("exporter")["pid"]
+    os.kill(exporter, signal.SIGSTOP)
+    try:
+        conngen(prefix, "run", "--addr", ADDRESS, "--connections", max(load(2000), 800),
+                "--threads", 2)
+        wait_for("a full ring", lambda: count(tracer, "lost_close") > 0)
+        lost = count(tracer, "lost_close")
+        for _ in range(COUNT):
+            ends.tell("close")
+        wait_for("their closes lost", lambda: count(tracer, "lost_close") >= lost + 2 * COUNT)
+    finally:
+        os.kill(exporter, signal.SIGCONT)
 
 
 def test_a_connection_whose_close_was_lost_leaves_the_list():
-    with tracing() as (tracer, prefix, netns), Talker(prefix) as stays, Talker(prefix) as ends:
-        wait_for("listed", lambda: len(listed(tracer, netns)) == 4 * COUNT)
-        exporter = tracer.process("exporter")["pid"]
-        os.kill(exporter, signal.SIGSTOP)
-        try:
-            conngen(prefix, "run", "--addr", ADDRESS, "--connections", max(load(2000), 800),
-                    "--threads", 2)
-            wait_for("a full ring", lambda: count(tracer, "lost_close") > 0)
-            lost = count(tracer, "lost_close")
-            for _ in range(COUNT):
-                ends.tell("close")
-            wait_for("their closes lost", lambda: count(tracer, "lost_close") >= lost + 2 * COUNT)
-        finally:
-            os.kill(exporter, signal.SIGCONT)
-        wait_for("none but the others in the list",
-                 lambda: len(listed(tracer, netns)) == 2 * COUNT, 20)
-        equal({r["pid"] for r in listed(tracer, netns) if r["pid"] != stays.process.pid}, set(),
-              "of another process")
-        before = count(tracer, "submitted_update")
+    with tracing() as (tracer, prefix, netns), Talker(prefix):
+        wait_for("listed", lambda: len(listed(tracer, netns)) == 2 * COUNT)
+        stay = cookies(tracer, netns)
+        with Talker(prefix) as ends:
+            lose_closes(tracer, prefix, netns, ends)
+            wait_for("none but the others in the list", lambda: cookies(tracer, netns) == stay, 20)
+        before = settled(tracer, 0)
         walks(tracer, 3)
         equal(count(tracer, "submitted_update"), before, "updates of what has not changed")
-        equal(len(listed(tracer, netns)), 2 * COUNT, "listed")
+        equal(cookies(tracer, netns), stay, "listed")
 
 
 def test_other_filters_change_the_list():
@@ -189,18 +208,14 @@ def test_a_walk_is_cut_into_slices_and_its_loader_stays_awake():
                                 stdout=subprocess.PIPE)
         try:
             idle.stdout.readline()
-            wait_for("all updates", lambda: count(tracer, "submitted_update") >= 2 * MANY, 30)
-            walks(tracer, 1)
+            settled(tracer, 2 * MANY)
             now = stats(tracer)
             print(f"# {now}")
             check(now["walk_visits"] >= 2 * MANY, f"visits: {now}")
             equal(now["walk_slices"], now["walk_visits"] // SLICE + 1, f"slices of {now}")
             check(now["walk_last_us"] > now["walk_busy_us"] + 1000 * (now["walk_slices"] - 1),
                   f"pauses: {now}")
-            # One can be met in the midst of its handshake, and once more after it.
-            updates = count(tracer, "submitted_update")
-            walks(tracer, 2)
-            equal(count(tracer, "submitted_update"), updates, "updates of what has not changed")
+            check(settled(tracer, 2 * MANY) < 3 * MANY, "updates of what has not changed")
             equal(len(listed(tracer, netns)), 2 * MANY, "listed")
             equal((now["walks_failed"], tracer.process("loader")["restarts"]), (0, 0), "failures")
         finally:
