@@ -143,7 +143,8 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/ring.c \
 	exporter/sandbox.c \
 	exporter/sink.c \
-	exporter/table.c
+	exporter/table.c \
+	exporter/unmet.c
 conntrace-exporter_LIB := -lmsgpackc -lcap -lnl-3
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
@@ -309,6 +310,7 @@ test_tuf_json_LIB := -ljansson
 test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
 test_tuf_names_LIB := $(TUF_LIB)
 test_wholefile_SRC := common/wholefile.c
+test_unmet_SRC := exporter/unmet.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
 test_tracer_LIB := -lmsgpackc $(LIBBPF)
 

@@ -184,6 +184,15 @@ static void keep_live(struct pump *pump, const struct event *event)
 	}
 }
 
+static uint64_t live_by_counters(const struct pump *pump)
+{
+	struct counters c;
+
+	counters_sum(pump->counters, &c);
+	return c.opened_connect + c.opened_accept + c.opened_seeded + c.opened_partial +
+	       c.opened_flow - c.closed;
+}
+
 static void end_walk(struct pump *pump, const struct event *event)
 {
 	const struct live *live = &pump->live;
@@ -191,10 +200,11 @@ static void end_walk(struct pump *pump, const struct event *event)
 	/* What was left out may well be live. */
 	if (!event->walk_left)
 		live_walk(&pump->live, event->walk_generation);
-	/* Other filters, or room again for what found none: not worth a walk for the last places.
-	 */
-	pump->doubt |= (pump->walk_settings && event->walk_settings != pump->walk_settings) ||
-		       (pump->unlisted && live->count < live->max - live->max / 8);
+	pump->doubt |= unmet_walk(&pump->unmet, live_by_counters(pump), event->walk_live);
+	/* Other filters. */
+	pump->doubt |= pump->walk_settings && event->walk_settings != pump->walk_settings;
+	/* Room again for what found none: not worth a walk for the last places. */
+	pump->doubt |= pump->unlisted && live->count < live->max - live->max / 8;
 	pump->walk_settings = event->walk_settings;
 	pump->walk_live = event->walk_live;
 	clients_walk(&pump->clients, event->walk_id);
