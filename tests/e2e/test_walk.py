@@ -74,7 +74,8 @@ def tracing(config=CONFIG):
 
 
 def stats(tracer, name="loader"):
-    return tracer.process(name)["stats"]
+    """A process that has just begun has given none."""
+    return wait_for(f"stats of the {name}", lambda: tracer.process(name)["stats"])
 
 
 def walks(tracer, more):
