@@ -248,6 +248,9 @@ BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 
 # --- what each test links ------------------------------------------------------------------------
 
+# The state machine with forged signatures.
+TUF_STUBBED := $(TUF) tests/tuf/forge.c tests/tuf/stub.c
+
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
 # What a message's fds are taken from, and so what goes with them.
 DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
@@ -305,6 +308,8 @@ test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c
+test_tuf_SRC := $(TUF_STUBBED)
+test_tuf_LIB := $(TUF_LIB)
 test_tuf_json_SRC := tuf/canonical.c tuf/json.c tuf/result.c
 test_tuf_json_LIB := -ljansson
 test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
@@ -316,6 +321,10 @@ test_tracer_LIB := -lmsgpackc $(LIBBPF)
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_canonical_SRC := tuf/canonical.c tuf/json.c tuf/result.c
+fuzz_canonical_LIB := -ljansson
+fuzz_tuf_SRC := $(TUF_STUBBED)
+fuzz_tuf_LIB := $(TUF_LIB)
 fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
 	exporter/names.c
 fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common/proto.c
@@ -330,6 +339,8 @@ fuzz_nat_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporte
 fuzz_nat_LIB := -lnl-3
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
+
+canonical_SRC := tests/tuf/canonical.c tuf/canonical.c tuf/digest.c tuf/json.c tuf/result.c
 
 features_SRC := tests/matrix/features.c common/privs.c loader/features.c loader/procfs.c
 features_LIB := -lcap $(LIBBPF)
@@ -392,6 +403,11 @@ $(O)/test/features: $(features_SRC:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ $(features_LIB)
+
+$(O)/test/canonical: $(canonical_SRC:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(TUF_LIB)
 
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
@@ -462,7 +478,7 @@ run: ## trace this host in the foreground: a table, or RECORDS=FILE; SOURCE=DIR 
 
 # --- testing ------------------------------------------------------------------------------------
 
-tests: $(UNIT_FILES) $(O)/bench/conngen
+tests: $(UNIT_FILES) $(O)/bench/conngen $(O)/test/canonical
 
 replays: $(REPLAY_FILES)
 
