@@ -2,7 +2,8 @@
 """What the end-to-end tests share: a conntraced of their own, a network namespace of their own,
 the records it wrote, and TAP on standard output. Needs root, for namespaces and file capabilities.
 
-CONNTRACE_TRACER=NAME has every conntraced trace by that tracer; CONNTRACE_SLOWDOWN=N tells that the
+CONNTRACE_TRACER=NAME has every conntraced trace by that tracer, and has the tests that depend on it
+run and no others; "auto" has the others run. CONNTRACE_SLOWDOWN=N tells that the
 machine is about N times slower than a real one, as an emulated one is."""
 
 import contextlib
@@ -22,6 +23,7 @@ OUT = os.environ.get("O", os.path.join(ROOT, "build"))
 OUT = OUT if os.path.isabs(OUT) else os.path.join(ROOT, OUT)
 BIN = os.path.join(OUT, "bin")
 CONNGEN = os.path.join(OUT, "bench", "conngen")
+CGROUP_PLACES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 CHILDREN = ("loader", "exporter", "poller")
 OBJECT = "tracer-tracepoint.bpf.o"
 SLOWDOWN = int(os.environ.get("CONNTRACE_SLOWDOWN", "1"))
@@ -158,7 +160,8 @@ class Tracer:
             return [r for r in self.records() if r["event"] == "close" and r["netns"] == netns]
         # A repetition does not count. It may differ in its times, which are another exporter's; and
         # a tracer loaded anew begins its sequences again.
-        wait_until(lambda: len({(r["cpu"], r["seq"], r["cookie"]) for r in found()}) >= count)
+        wait_until(lambda: len({(r["cpu"], r["seq"], r["cookie"], r["sport"], r["dport"])
+                                for r in found()}) >= count)
         return found()
 
     def stop(self, code=0):
@@ -266,9 +269,10 @@ class Tree:
 
 
 @contextlib.contextmanager
-def network_namespace():
-    """A network namespace with its loopback up; gives (prefix of commands, inode number)."""
-    name = f"conntrace-test-{os.getpid()}"
+def network_namespace(suffix=""):
+    """A network namespace with its loopback up; gives (prefix of commands, inode number). suffix: of
+    its name, if a test has several."""
+    name = f"conntrace-test-{os.getpid()}{suffix}"
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
@@ -280,6 +284,13 @@ def network_namespace():
 def remembers_in_table(status):
     """Whether connections are remembered in the table, not in socket storage."""
     return any(p["name"] == "walk_table" and p["state"] != "off" for p in status["probes"])
+
+
+def cgroup_root():
+    """The root of the cgroup2 tree, None if there is none."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        kinds = {line.split()[1]: line.split()[2] for line in mounts}
+    return next((place for place in CGROUP_PLACES if kinds.get(place) == "cgroup2"), None)
 
 
 def missing_probes(status):
@@ -310,15 +321,25 @@ def bpf_links():
     return {link["id"] for link in json.loads(text)}
 
 
-def main(tests):
-    """Run the tests, a line of TAP each."""
+def why_not(test, once):
+    """Why a test is not to be run here, "" if it is."""
+    tracer = os.environ.get("CONNTRACE_TRACER")
+    if not tracer or not once:
+        return ""
+    if tracer == "auto":
+        return "" if test in once else "depends on the tracer: is run with each"
+    return "does not depend on the tracer" if test in once else ""
+
+
+def main(tests, once=()):
+    """Run the tests, a line of TAP each. once: those of them that do not depend on the tracer."""
     failed = 0
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
         name = test.__name__.removeprefix("test_").replace("_", " ")
         began = time.monotonic()
         try:
-            skip = test()
+            skip = why_not(test, once) or test()
             print(f"ok {number} - {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
         except Exception:  # a test may fail in any way; the rest still runs
             failed += 1

@@ -8,23 +8,16 @@ import signal
 import subprocess
 import time
 
-from harness import (Tracer, check, equal, main, network_namespace, proc_status, wait_for)
+from harness import (Tracer, cgroup_root, check, equal, load, main, network_namespace,
+                     proc_status, wait_for)
 
-PLACES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 ID = "9bca8d63d5fa610783847915bcff0ecac1273e5b4bed3f6fa1b07350e0135961"
 POD = "2c48913c-b29f-11e7-9350-020968147796"
 NAME = f"conntrace-test-{os.getpid()}"
 FIELDS = ("cgroup", "unit", "container", "runtime", "pod")
 
 
-def find_root():
-    """The root of the cgroup2 tree, None if there is none."""
-    with open("/proc/self/mounts", encoding="utf-8") as mounts:
-        kinds = {line.split()[1]: line.split()[2] for line in mounts}
-    return next((place for place in PLACES if kinds.get(place) == "cgroup2"), None)
-
-
-ROOT = find_root()
+ROOT = cgroup_root()
 
 
 def can_not():
@@ -91,7 +84,7 @@ def test_a_cgroup_that_is_gone_before_its_record():
     if CAN_NOT:
         return CAN_NOT
     with network_namespace() as (prefix, netns), Tracer() as tracer:
-        for turn in range(10):
+        for turn in range(max(load(10), 3)):
             path = f"/{NAME}.slice/turn{turn}.service"
             number = connect_in(path, prefix)
             check(not os.path.exists(ROOT + path), f"{path} is still there")
@@ -230,4 +223,9 @@ if __name__ == "__main__":
           test_list_and_tail_know_the_cgroup,
           test_a_new_exporter_knows_the_tree,
           test_the_exporter_has_the_tree_and_nothing_else,
-          test_a_flood_of_cgroups_is_bounded])
+          test_a_flood_of_cgroups_is_bounded],
+         once=(test_the_names_of_containers,
+               test_list_and_tail_know_the_cgroup,
+               test_a_new_exporter_knows_the_tree,
+               test_the_exporter_has_the_tree_and_nothing_else,
+               test_a_flood_of_cgroups_is_bounded))

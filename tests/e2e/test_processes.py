@@ -185,4 +185,8 @@ if __name__ == "__main__":
           test_kill_9_of_the_poller_loses_no_record,
           test_a_child_that_is_silent_is_killed_and_restarted,
           test_nothing_is_left_after_a_stop,
-          test_kill_9_of_the_supervisor_leaves_nothing])
+          test_kill_9_of_the_supervisor_leaves_nothing],
+         once=(test_children_have_only_their_channel_and_what_they_were_given,
+               test_children_get_of_the_environment_only_what_the_loader_needs,
+               test_kill_9_of_the_poller_loses_no_record,
+               test_a_child_that_is_silent_is_killed_and_restarted))

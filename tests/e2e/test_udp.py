@@ -9,10 +9,10 @@ import functools
 import json
 import os
 import signal
-import subprocess
 import sys
 
 from harness import Tracer, check, equal, main, network_namespace, wait_for
+from scenario import Script, same_cgroup
 
 # What each script begins with. expect(...) says what the record of a flow is to hold; wait() tells
 # us that we may look, and goes on when we have.
@@ -30,6 +30,7 @@ def expect(local, remote, sent=(0, 0), received=(0, 0), first="outgoing", end="c
                      "segs_in": received[0], "bytes_received": received[1],
                      "direction": first, "owner": "send" if first == "outgoing" else "receive",
                      "pid": os.getpid(), "uid": os.getuid(), "end": end, "protocol": "udp",
+                     "comm": open("/proc/self/comm").read()[:-1],
                      "family": 6 if ":" in plain(remote[0]) else 4, **more})
 def both(a, b, sent, received, **more):
     expect(a, b, sent, received, **more)
@@ -50,6 +51,13 @@ def pair(address="127.0.0.1", family=socket.AF_INET):
 """
 
 
+# What a flow does not have.
+NONE_OF_UDP = {"state": None, "error": None, "closer": None, "connect_ns": None,
+               "established_ns": 0, "retransmits": 0, "srtt_us": 0, "rttvar_us": 0,
+               "min_rtt_us": 0, "lost": 0, "reordered": 0, "ecn_marked": 0, "ecn": False,
+               "partial": False, "seeded": False}
+
+
 def udp_is_traced(tracer):
     return any(p["name"] == "walk_flows" and p["state"] == "attached"
                for p in tracer.status()["probes"])
@@ -66,33 +74,17 @@ def tracing(config=""):
             yield tracer, prefix, netns
 
 
-class Script:
-    """A Python program in a network namespace that says what it expects, and waits to be told."""
-
-    running = []
+class Flows(Script):
+    """A script that says what it expects, and waits to be told."""
 
     def __init__(self, prefix, text, *args):
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-c", PRELUDE + text, *map(str, args)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.running.append(self)
+        super().__init__(prefix, text, *args, prelude=PRELUDE)
 
-    def expected(self):
-        line = self.process.stdout.readline()
-        check(line, "the script ended")
-        return json.loads(line)
-
-    def go(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+    expected = Script.fact
 
     def end(self):
         """What it expects at its end."""
-        self.process.stdin.close()
-        rest = self.process.stdout.read()
-        equal(self.process.wait(60), 0, "the script's exit code")
-        self.process.stdout.close()
-        return [flow for line in rest.splitlines() for flow in json.loads(line)]
+        return [flow for line in super().end() for flow in line]
 
 
 def records(tracer, netns, event="close"):
@@ -113,8 +105,12 @@ def compare(found, expected):
             equal(record[name], want, f"{name} of {record}")
         check(record["recorded_ns"] >= record["closed_ns"] >= record["opened_ns"] > 0,
               f"times of {record}")
-        equal([record[n] for n in ("state", "error", "established_ns", "retransmits", "partial")],
-              [None, None, 0, 0, False], f"what is TCP's in {record}")
+        if record["event"] == "close":
+            equal(record["duration_ns"], record["closed_ns"] - record["opened_ns"], "duration_ns")
+        for name, want in {**NONE_OF_UDP, **same_cgroup()}.items():
+            equal(record[name], want, f"{name} of {record}")
+        other = found.get((*ends_of(record)[2:], *ends_of(record)[:2]))
+        check(not other or other["pair"] == record["pair"], f"pair: {record}, {other}")
 
 
 def holds(tracer):
@@ -146,7 +142,7 @@ def run(script, *args):
     with network_namespace() as (prefix, netns):
         # The number of a namespace that is gone is used again.
         before = len(records(tracer, netns))
-        expected = Script(prefix, script + "\nwait()\n", *args).end()
+        expected = Flows(prefix, script + "\nwait()\n", *args).end()
         check(expected, "the script expects something")
         wait_for(f"{len(expected)} flows ended",
                  lambda: len(records(tracer, netns)) >= before + len(expected))
@@ -213,6 +209,23 @@ for _ in range(9):
     client.send(b"never answered")
     server.recv(2000)
 both(by, at, (9, 126), (0, 0), assured=False)
+""")
+
+
+def test_a_dns_exchange():
+    run("""
+server, client = udp(port=53), udp()
+client.connect(("127.0.0.1", 53))
+at, by = server.getsockname(), client.getsockname()
+name = b"".join(bytes([len(part)]) + part for part in (b"host", b"example", b"com", b""))
+query = struct.pack(">6H", 4711, 0x0100, 1, 0, 0, 0) + name + struct.pack(">2H", 1, 1)
+client.send(query)
+asked, who = server.recvfrom(512)
+answer = (struct.pack(">6H", 4711, 0x8180, 1, 1, 0, 0) + asked[12:]
+          + struct.pack(">3HIH4B", 0xc00c, 1, 1, 300, 4, 192, 0, 2, 1))
+server.sendto(answer, who)
+assert client.recv(512) == answer
+both(by, at, (1, len(query)), (1, len(answer)), assured=False)
 """)
 
 
@@ -326,7 +339,7 @@ for member in members:
 
 def test_a_process_that_is_gone_is_known():
     with tracing() as (tracer, prefix, netns):
-        server = Script(prefix, """
+        server = Flows(prefix, """
 server = udp()
 expected.append(server.getsockname()[1])
 wait()
@@ -336,7 +349,7 @@ expect(server.getsockname(), who, (1, 6), (1, 5), first="incoming")
 wait()
 """)
         (port,) = server.expected()
-        client = Script(prefix, """
+        client = Flows(prefix, """
 client = udp()
 client.sendto(b"query", ("127.0.0.1", int(sys.argv[1])))
 client.recv(2000)
@@ -357,7 +370,7 @@ wait()
 
 def test_a_live_flow_is_updated_listed_and_outlives_the_loader():
     with tracing("snapshot_interval: 200ms\nrecords: {open: true}\n") as (tracer, prefix, netns):
-        script = Script(prefix, """
+        script = Flows(prefix, """
 server, client, at, by = pair()
 for part in range(3):
     for n in range(10):
@@ -420,7 +433,7 @@ def test_a_flow_that_falls_idle_ends_by_the_timeouts_of_conntrack():
     with timeouts(2, 6) as lowered, tracing() as (tracer, prefix, netns):
         if not lowered:
             return "the kernel has no conntrack to take shorter timeouts from"
-        script = Script(prefix, """
+        script = Flows(prefix, """
 server, client, at, by = pair()
 client.send(b"alone")
 server.recv(2000)
@@ -459,7 +472,7 @@ def test_a_full_table_counts_what_it_lost():
     with tracing("snapshot_interval: 200ms\nmemory_budget: 1MiB\n") as (tracer, prefix, netns):
         room = tracer.status()["config"]["flow_max"]
         before = tracer.status()["counters"]["lost_flow_full"]
-        script = Script(prefix, """
+        script = Flows(prefix, """
 one = udp()
 for port in range(2000, 2000 + int(sys.argv[1])):
     for _ in range(3):
@@ -479,7 +492,7 @@ wait()
         refused = {t["what"]: t["count"] for t in status["telemetry"]}
         equal(refused.get("map_flow_table"), lost, f"refusals: {refused}")
         # And there is room again.
-        expected = Script(prefix, EXCHANGE.replace("*ENDS", "") + "wait()\n").end()
+        expected = Flows(prefix, EXCHANGE.replace("*ENDS", "") + "wait()\n").end()
         wait_for("flows afterwards", lambda: len(records(tracer, netns)) == room + 2)
         compare(records(tracer, netns)[room:], expected)
 
@@ -487,7 +500,7 @@ wait()
 def test_sockets_that_come_and_go_leave_nothing_behind():
     with tracing("snapshot_interval: 200ms\nmemory_budget: 1MiB\n") as (tracer, prefix, netns):
         count = 3 * tracer.status()["config"]["flow_max"]
-        Script(prefix, """
+        Flows(prefix, """
 server = udp()
 for _ in range(int(sys.argv[1])):
     client = udp(port=0)
@@ -511,7 +524,7 @@ wait()
 
 def test_filters_leave_flows_out_and_count_them():
     with tracing("snapshot_interval: 200ms\nfamilies: [ipv6]\n") as (tracer, prefix, netns):
-        script = Script(prefix, "ENDS = ()\n" + EXCHANGE + "expected.clear()\n"
+        script = Flows(prefix, "ENDS = ()\n" + EXCHANGE + "expected.clear()\n"
                         "ENDS = ('::1', socket.AF_INET6)\n" + EXCHANGE + "wait()\n")
         expected = script.end()
         wait_for("two flows", lambda: len(records(tracer, netns)) >= 2)
@@ -540,6 +553,5 @@ if __name__ == "__main__":
             except SystemExit as ended:
                 status = ended.code
     finally:
-        for script in Script.running:
-            script.process.kill()
+        Script.kill_all()
     sys.exit(status)
