@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the programs count: each of their runs, and begins and ends that no program saw. For those,
+what a tracer remembers of a socket is changed as if its programs had been skipped."""
+
+import contextlib
+import ctypes
+import os
+import socket
+import struct
+
+from harness import Tracer, check, conngen, equal, main, network_namespace, wait_for
+from memory import Memory
+from scenario import attached
+
+EVENT_CPU_LATE = 0x8000
+COUNT = 50
+# Each counter, the program that counts in it, and how often that ran at least: for as many
+# connections and datagrams, for one listener that was there before and one that came.
+RUNS = (("run_set_state", "trace_set_state", 8 * COUNT), ("run_accept", "trace_accept", COUNT),
+        ("run_listen", "trace_listen", 1), ("run_seed", "seed_sockets", 1),
+        ("established", "trace_set_state", 2 * COUNT), ("run_udp_send", "trace_udp_send", COUNT),
+        ("run_udp_receive", "trace_udp_recv", COUNT), ("run_udp_end", "trace_udp_end", 1))
+
+
+def counters(tracer):
+    return tracer.status()["counters"]
+
+
+def datagrams(count):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        server.bind(("127.0.0.1", 0))
+        client.connect(server.getsockname())
+        for _ in range(count):
+            client.send(b"x")
+            server.recv(1)
+
+
+def test_every_run_is_counted():
+    with network_namespace() as (prefix, netns), socket.create_server(("127.0.0.1", 0)), \
+            Tracer() as tracer:
+        conngen(prefix, "run", "--connections", COUNT)
+        datagrams(COUNT)
+        tracer.closes(netns, 2 * COUNT)
+        status = tracer.drained()
+        for counter, program, least in RUNS:
+            if attached(status, program):
+                check(status["counters"][counter] >= least,
+                      f"{counter}: {status['counters'][counter]}, at least {least}")
+            else:
+                equal(status["counters"][counter], 0, f"{counter}, with no {program}")
+        tracer.stop()
+        # Until the very end, of which there is no status, the size may grow but not shrink.
+        check(0 < status["ledger"]["delivered_bytes"] <= os.stat(tracer.records_path).st_size,
+              f"delivered_bytes {status['ledger']['delivered_bytes']}")
+
+
+@contextlib.contextmanager
+def connected(more=""):
+    """A tracer; a connection of this process, both ends; what is remembered of the one that
+    connected."""
+    with Tracer(more=more) as tracer, socket.create_server(("127.0.0.1", 0)) as listener, \
+            socket.socket() as client:
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+        with server, contextlib.closing(Memory(tracer, client)) as memory:
+            yield tracer, client, server, memory
+
+
+def closes(tracer, port):
+    return [r for r in tracer.records() if r["event"] == "close" and r["sport"] == port]
+
+
+def end_by_reset(tracer, client, server):
+    """The other end resets: this one's end is seen, and its socket stays. Returns its port."""
+    port = client.getsockname()[1]
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.close()
+    (record,) = wait_for("its end", lambda: closes(tracer, port))
+    equal((record["end"], record["partial"]), ("reset_in", False), "its end")
+    return port
+
+
+def counts_more(tracer, before, *names):
+    """Wait until each of the counters is more than before."""
+    wait_for(f"more of {names}",
+             lambda: all(counters(tracer)[name] > before[name] for name in names))
+
+
+def test_an_end_whose_begin_no_program_saw_is_partial():
+    with connected() as (tracer, client, server, memory):
+        before = counters(tracer)
+        memory.forget()
+        port = client.getsockname()[1]
+        client.close()
+        server.close()
+        (record,) = wait_for("its end", lambda: closes(tracer, port))
+        equal((record["end"], record["partial"], record["opened_ns"], record["owner"]),
+              ("fin", True, 0, "close"), "end, partial, begin, owner")
+        counts_more(tracer, before, "opened_partial")
+        check(tracer.status()["identity"]["holds"], f"identity: {tracer.status()['identity']}")
+
+
+def test_an_end_that_no_program_saw_is_found_when_the_socket_goes():
+    with connected() as (tracer, client, server, memory):
+        open_still = memory.read()
+        port = end_by_reset(tracer, client, server)
+        before = counters(tracer)
+        memory.write(open_still)
+        client.close()
+        record = wait_for("the late end", lambda: closes(tracer, port)[1:])[0]
+        equal((record["end"], record["partial"], record["pid"], record["cpu"] & EVENT_CPU_LATE),
+              ("reset_in", False, os.getpid(), EVENT_CPU_LATE), "end, partial, pid, sequence")
+        counts_more(tracer, before, "closed_late", "run_destroy", "closed")
+
+
+def test_a_connection_of_which_no_program_saw_anything_is_found_when_the_socket_goes():
+    with connected() as (tracer, client, server, memory):
+        if memory.table:
+            return "the table forgets a socket at its end: it can't tell"
+        port = end_by_reset(tracer, client, server)
+        before = counters(tracer)
+        memory.forget()
+        client.close()
+        record = wait_for("the late end", lambda: closes(tracer, port)[1:])[0]
+        equal((record["end"], record["partial"], record["cpu"] & EVENT_CPU_LATE),
+              ("reset_in", True, EVENT_CPU_LATE), "end, partial, sequence")
+        counts_more(tracer, before, "closed_late", "opened_partial", "closed")
+    return None
+
+
+def is_told(tracer, before):
+    """An end that was not seen is counted, and a loss marker says so."""
+    counts_more(tracer, before, "lost_unseen", "closed")
+    wait_for("the marker", lambda: [m for m in tracer.markers()
+                                    if (m["cause"], m["records"]) == ("unseen", "close")])
+
+
+def disconnect(client):
+    """Have a socket whose connection has ended forget it, to connect again."""
+    check(ctypes.CDLL(None).connect(client.fileno(), bytes(16), 16) == 0, "connect(AF_UNSPEC)")
+
+
+def test_a_socket_that_begins_anew_after_an_end_that_no_program_saw():
+    with connected() as (tracer, client, server, memory), \
+            socket.create_server(("127.0.0.1", 0)) as another:
+        open_still = memory.read()
+        end_by_reset(tracer, client, server)
+        before = counters(tracer)
+        disconnect(client)
+        memory.write(open_still)
+        client.connect(another.getsockname())
+        is_told(tracer, before)
+
+
+def test_an_end_that_no_program_saw_is_found_by_the_walk():
+    with connected("snapshot_interval: 200ms\n") as (tracer, client, server, memory):
+        if not memory.table:
+            return "what is remembered goes with its socket"
+        open_still = memory.read()
+        end_by_reset(tracer, client, server)
+        before = counters(tracer)
+        memory.write(open_still)
+        is_told(tracer, before)
+        wait_for("the walk", lambda: counters(tracer)["run_walk"] > before["run_walk"])
+    return None
+
+
+def test_the_walk_counts_what_it_visits():
+    with connected("snapshot_interval: 200ms\n") as (tracer, _, _, _):
+        before = counters(tracer)
+        wait_for("two walks over both ends", lambda: counters(tracer)["run_walk"]
+                 >= before["run_walk"] + 4)
+
+
+if __name__ == "__main__":
+    main([test for name, test in list(globals().items()) if name.startswith("test_")])
