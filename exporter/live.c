@@ -82,7 +82,7 @@ int live_put(struct live *live, const struct event *event)
 	}
 	entry = &live->entries[*link - 1];
 	entry->event = *event;
-	entry->generation = live->generation;
+	entry->walks = live->walks;
 	return 0;
 }
 
@@ -106,26 +106,15 @@ void live_remove(struct live *live, uint64_t cookie)
 		unlink_entry(live, link);
 }
 
-void live_begin(struct live *live, uint64_t generation)
+void live_walk(struct live *live)
 {
-	live->generation = generation;
-	live->walks = 0;
-}
-
-static void forget_unmet(struct live *live)
-{
+	live->walks++;
 	for (uint32_t i = 0; i < live->high; i++) {
 		const struct live_entry *entry = &live->entries[i];
 
-		if (entry->used && entry->generation != live->generation)
+		if (entry->used && live->walks - entry->walks > LIVE_WALKS_MISSED)
 			unlink_entry(live, find_link(live, entry->event.cookie));
 	}
-}
-
-void live_walk(struct live *live, uint64_t generation)
-{
-	if (generation == live->generation && ++live->walks == LIVE_WALKS)
-		forget_unmet(live);
 }
 
 const struct event *live_next(const struct live *live, uint32_t *cursor)

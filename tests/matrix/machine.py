@@ -14,7 +14,7 @@ import image
 # More than one, and the emulator now and then runs an instruction that another processor is just
 # patching (static keys, trampolines): a guest that panics for no fault of its own.
 CPUS = 1
-MEMORY = "1G"
+MEMORY_MIB = 1024
 GRACE_S = 10  # between SIGTERM and SIGKILL
 CONSOLE_LINES = 30  # of its tail are shown
 
@@ -35,7 +35,7 @@ def command(kernel, root, payload, lines, timeout_s, append):
             "timeout", "--foreground", f"--kill-after={GRACE_S}", str(timeout_s),
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
             "-display", "none", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS),
-            "-m", MEMORY, "-kernel", kernel.vmlinuz, "-append", f"{arguments} {append}".strip(),
+            "-m", f"{MEMORY_MIB}M", "-kernel", kernel.vmlinuz, "-append", f"{arguments} {append}".strip(),
             "-device", "nvme,id=disks,serial=conntrace",
             "-drive", f"if=none,id=root,format=raw,readonly=on,file={root}",
             "-device", "nvme-ns,drive=root,nsid=1",
