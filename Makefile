@@ -117,7 +117,8 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/sandbox.c \
 	loader/settings.c \
 	loader/tracer.c \
-	loader/walk.c
+	loader/walk.c \
+	loader/walker.c
 conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
@@ -142,7 +143,8 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/ring.c \
 	exporter/sandbox.c \
 	exporter/sink.c \
-	exporter/table.c
+	exporter/table.c \
+	exporter/unmet.c
 conntrace-exporter_LIB := -lmsgpackc -lcap -lnl-3
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
@@ -246,6 +248,9 @@ BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 
 # --- what each test links ------------------------------------------------------------------------
 
+# The state machine with forged signatures.
+TUF_STUBBED := $(TUF) tests/tuf/forge.c tests/tuf/stub.c
+
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
 # What a message's fds are taken from, and so what goes with them.
 DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
@@ -303,16 +308,23 @@ test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c
+test_tuf_SRC := $(TUF_STUBBED)
+test_tuf_LIB := $(TUF_LIB)
 test_tuf_json_SRC := tuf/canonical.c tuf/json.c tuf/result.c
 test_tuf_json_LIB := -ljansson
 test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
 test_tuf_names_LIB := $(TUF_LIB)
 test_wholefile_SRC := common/wholefile.c
+test_unmet_SRC := exporter/unmet.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
 test_tracer_LIB := -lmsgpackc $(LIBBPF)
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_canonical_SRC := tuf/canonical.c tuf/json.c tuf/result.c
+fuzz_canonical_LIB := -ljansson
+fuzz_tuf_SRC := $(TUF_STUBBED)
+fuzz_tuf_LIB := $(TUF_LIB)
 fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
 	exporter/names.c
 fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common/proto.c
@@ -328,6 +340,8 @@ fuzz_nat_LIB := -lnl-3
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
 
+canonical_SRC := tests/tuf/canonical.c tuf/canonical.c tuf/digest.c tuf/json.c tuf/result.c
+
 features_SRC := tests/matrix/features.c common/privs.c loader/features.c loader/procfs.c
 features_LIB := -lcap $(LIBBPF)
 
@@ -338,8 +352,8 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all signer btf-archive arm run check check-matrix tests replays chaos bench features fuzz lint \
-	format docs san install clean help
+.PHONY: all signer btf-archive arm run check check-matrix tests replays chaos bench bench-load \
+	features fuzz lint format docs san install clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -389,6 +403,11 @@ $(O)/test/features: $(features_SRC:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ $(features_LIB)
+
+$(O)/test/canonical: $(canonical_SRC:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(TUF_LIB)
 
 $(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
@@ -459,7 +478,7 @@ run: ## trace this host in the foreground: a table, or RECORDS=FILE; SOURCE=DIR 
 
 # --- testing ------------------------------------------------------------------------------------
 
-tests: $(UNIT_FILES) $(O)/bench/conngen
+tests: $(UNIT_FILES) $(O)/bench/conngen $(O)/test/canonical
 
 replays: $(REPLAY_FILES)
 
@@ -493,6 +512,11 @@ bench: ## what tracing costs, beside tcplife; BENCH= its options
 	@./bootstrap deps check
 	+@$(SUBMAKE) arm $(O)/bench/conngen
 	@exec python3 tests/bench/bench.py --bin $(O)/bin --conngen $(O)/bench/conngen $(BENCH)
+
+bench-load: ## a million connections in open loop: what is held, what is told missing; BENCH=
+	@./bootstrap deps check
+	+@$(SUBMAKE) arm $(O)/bench/conngen
+	@O=$(O) exec python3 tests/bench/load.py $(BENCH)
 
 # New inputs stay under $(O): the ones worth keeping are copied to tests/fuzz/corpus by hand.
 SECONDS := 60

@@ -280,6 +280,19 @@ static __always_inline void event_fill_metrics(bool typed, int *failed, struct e
 	event->ecn = READ(typed, *failed, tp, ecn_flags) & TCP_ECN_OK;
 }
 
+static __always_inline __u32 listener_drops(bool typed, int *failed, struct sock *sk)
+{
+	return (__u32)READ(typed, *failed, sk, sk_drops.counter);
+}
+
+static __always_inline void event_fill_listener(bool typed, int *failed, struct event *event,
+						struct sock *sk)
+{
+	event->drops = listener_drops(typed, failed, sk);
+	event->queue = READ(typed, *failed, sk, sk_ack_backlog);
+	event->queue_max = READ(typed, *failed, sk, sk_max_ack_backlog);
+}
+
 static __always_inline void event_fill_owner(struct event *event, const struct conn *conn)
 {
 	__u64 *comm = (__u64 *)event->comm;
@@ -377,7 +390,6 @@ enum outcome { OUTCOME_SUBMITTED, OUTCOME_FILTERED, OUTCOME_LOST };
 static __always_inline void event_fill_memory(struct event *event, const struct report *report,
 					      const struct tuple *tuple)
 {
-	event_fill_owner(event, &report->conn);
 	event->closer = report->conn.closer;
 	if (report->flags & EVENT_F_PARTIAL) {
 		event->direction = direction_guess(tuple);
@@ -410,12 +422,17 @@ static __always_inline int conn_report_by(bool typed, struct sock *sk, struct re
 	event->cookie = cookie_of(typed, sk, &report->conn);
 	event->netns = netns_read(typed, &failed, sk);
 	event->cgroup_id = cgroup_read(typed, &failed, sk);
-	event_fill_memory(event, report, &tuple);
+	event_fill_owner(event, &report->conn);
+	if (report->type == EVENT_LISTENER) {
+		event_fill_listener(typed, &failed, event, sk);
+	} else {
+		event_fill_memory(event, report, &tuple);
+		event_fill_metrics(typed, &failed, event, sk, tp);
+	}
 	if (report->type == EVENT_CLOSE) {
 		event->error = (__u16)READ(typed, failed, sk, sk_err);
 		event->closed_ns = report->now_ns;
 	}
-	event_fill_metrics(typed, &failed, event, sk, tp);
 	event_submit(event);
 	if (failed)
 		telemetry_note(TELEMETRY_helper_read, failed);

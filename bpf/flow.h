@@ -329,24 +329,26 @@ static __always_inline void flow_left(struct flow_socket *socket, const struct f
 		(void)bpf_map_delete_elem(&flow_sockets, &key->sk);
 }
 
-static __always_inline void flow_update(const struct flow *flow, const struct flow_key *key,
+static __always_inline void flow_update(struct flow *flow, const struct flow_key *key,
 					struct counters *count)
 {
+	__u64 told = told_make(&walk_flow_tally, flow->sent + flow->received, 0, flow->conn.owner);
 	int outcome;
 
-	walk_flows_live++;
-	if (snapshot_leaves_out(count))
+	walk_flow_tally.live++;
+	if (flow->conn.told == told || snapshot_leaves_out(&walk_flow_tally, count))
 		return;
 	flow_report_fill(&walk_report, EVENT_UPDATE, 0);
 	walk_flow = *flow;
 	outcome = flow_report(&walk_report, key, &walk_flow);
 	COUNT_OUTCOME(count, update, outcome);
+	tally_told(&walk_flow_tally, &flow->conn, told, outcome);
 }
 
 /* Returns what an iterator does: see snapshot_visit(). */
 static __always_inline int flow_visit(const struct flow_key *key)
 {
-	const struct flow *flow = bpf_map_lookup_elem(&flow_table, key);
+	struct flow *flow = bpf_map_lookup_elem(&flow_table, key);
 	struct counters *count = counters_get();
 	struct flow_socket *socket;
 
@@ -373,11 +375,14 @@ int walk_flows(struct bpf_iter__bpf_map_elem *ctx)
 	struct flow_key copy;
 
 	if (ctx->meta->seq_num == 0)
-		walk_flows_live = 0;
+		tally_begin(&walk_flow_tally);
 	if (!key)
 		return 0;
 	copy = *key;
-	return flow_visit(&copy);
+	if (flow_visit(&copy))
+		return 1;
+	slice_count(ctx->meta);
+	return 0;
 }
 
 /* --- the kernel's functions, whichever way their arguments come --- */

@@ -27,8 +27,17 @@ static __always_inline void report_change(struct sock *sk, struct run *run)
 
 	if (run->report->type == EVENT_OPEN)
 		COUNT_OUTCOME(run->count, open, outcome);
+	else if (run->report->type == EVENT_LISTENER)
+		COUNT_OUTCOME(run->count, update, outcome);
 	else
 		COUNT_OUTCOME(run->count, close, outcome);
+}
+
+static __always_inline bool has_dropped(struct sock *sk)
+{
+	int failed = 0;
+
+	return listener_drops(TYPED_POINTERS, &failed, sk) != 0;
 }
 
 /* Whether the socket that leaves this state for CLOSE was a connection. */
@@ -51,6 +60,9 @@ static __always_inline bool state_changed(struct sock *sk, struct run *run, int 
 		if (reported) {
 			conn_count_end(conn, count);
 			report_fill(run->report, EVENT_CLOSE, (__u8)oldstate, conn);
+		} else if (oldstate == TCP_LISTEN && has_dropped(sk)) {
+			reported = true;
+			report_fill(run->report, EVENT_LISTENER, TCP_CLOSE, conn);
 		}
 		conn_forget(sk, conn, count);
 	} else if (newstate == TCP_SYN_SENT) {

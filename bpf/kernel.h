@@ -93,6 +93,10 @@ typedef struct {
 	long long counter;
 } atomic64_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct in6_addr {
 	union {
 		__be32 u6_addr32[4];
@@ -146,6 +150,9 @@ struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
+	atomic_t sk_drops;
+	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
@@ -182,10 +189,6 @@ struct tcp_sock {
 	__u8 ecn_flags;
 	struct minmax rtt_min;
 };
-
-typedef struct {
-	int counter;
-} atomic_t;
 
 typedef struct {
 	atomic_t refs;
@@ -274,7 +277,10 @@ struct user_pt_regs {
 };
 #endif
 
+struct seq_file;
+
 struct bpf_iter_meta {
+	struct seq_file *seq;
 	__u64 seq_num;
 };
 

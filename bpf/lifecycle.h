@@ -35,6 +35,7 @@ static __always_inline struct conn *conn_begin(struct sock *sk, struct counters 
 	(void)conn_own(conn, owner);
 	conn->established_ns = 0;
 	conn->closer = CLOSER_NONE;
+	conn->told = 0;
 	return conn;
 }
 
@@ -77,6 +78,7 @@ static __always_inline struct conn *conn_establish(struct sock *sk, struct count
 		conn->direction = DIRECTION_INCOMING;
 		conn->flags = CONN_OPENED;
 		conn->closer = CLOSER_NONE;
+		conn->told = 0;
 		COUNT(count, opened_accept);
 	}
 	COUNT(count, established);

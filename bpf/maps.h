@@ -24,7 +24,8 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-/* Written by the exporter alone; created here so that it outlives an exporter as the ring does. */
+/* Written by the exporter alone, looked at by the walk; created here so that it outlives an
+ * exporter as the ring does. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

@@ -80,7 +80,7 @@ static __always_inline void report_fill(struct report *report, __u8 type, __u8 s
 	report->now_ns = bpf_ktime_get_ns();
 	report->type = type;
 	report->state = state;
-	report->flags = EVENT_F_PARTIAL;
+	report->flags = type == EVENT_LISTENER ? 0 : EVENT_F_PARTIAL;
 	if (conn && conn->flags & CONN_SEEDED)
 		report->flags = EVENT_F_PARTIAL | EVENT_F_SEEDED;
 	else if (conn && conn->flags & CONN_OPENED)

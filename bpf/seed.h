@@ -9,6 +9,7 @@
 #define CONNTRACE_SEED_H
 
 #include "lifecycle.h"
+#include "slice.h"
 
 /* The kernel tells only what namespace the children get: unshare(2) without fork is missed. */
 static __always_inline bool task_is_tenant(struct task_struct *task)
@@ -73,6 +74,7 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 
 	if (!task || !file)
 		return 0;
+	slice_count(ctx->meta);
 	socket = bpf_sock_from_file(file);
 	if (!socket)
 		return 0;

@@ -31,8 +31,9 @@ struct conn {
 	__u8 tenant; /* 1: the owner is in the tracer's pid namespace */
 	__u8 closer; /* enum event_closer */
 	__u8 pad[3];
+	__u64 told; /* what the walk's last record of it said: bpf/snapshot.h; 0 = none */
 };
-_Static_assert(sizeof(struct conn) == 64, "conn: size");
+_Static_assert(sizeof(struct conn) == 72, "conn: size");
 
 #if TYPED_POINTERS
 struct {
@@ -79,7 +80,7 @@ struct flow {
 	__u8 replied; /* 1: the other side than the first has sent */
 	__u8 assured; /* 1: and after that there was another datagram */
 };
-_Static_assert(sizeof(struct flow) == 128, "flow: size");
+_Static_assert(sizeof(struct flow) == 136, "flow: size");
 
 /* A UDP socket that has flows. */
 struct flow_socket {

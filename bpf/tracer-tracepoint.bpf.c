@@ -25,7 +25,7 @@ int trace_destroy_sock(const __u64 *ctx)
 SEC("iter/bpf_sk_storage_map")
 int walk_connections(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
-	return snapshot_visit(true, ctx->sk, ctx->value, ctx->meta->seq_num == 0);
+	return snapshot_visit(true, ctx->meta, ctx->sk, ctx->value);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -12,7 +12,7 @@ int walk_table(struct bpf_iter__bpf_map_elem *ctx)
 	struct sock *sk = key ? (struct sock *)*key : NULL;
 
 	/* The entry can have become another socket's since: it is looked up again. */
-	return snapshot_visit(false, sk, sk ? table_get(sk) : NULL, ctx->meta->seq_num == 0);
+	return snapshot_visit(false, ctx->meta, sk, sk ? table_get(sk) : NULL);
 }
 
 #endif

@@ -229,7 +229,7 @@ enum ask {
 /* The fd is the client's connection: the exporter answers there. */
 struct msg_client {
 	uint32_t ask;     /* ASK_LIST or ASK_TAIL */
-	uint64_t walk_id; /* ASK_LIST: answer when this walk was seen (or after a second) */
+	uint64_t walk_id; /* ASK_LIST: answer when this walk was seen (or after 4 s) */
 };
 
 struct msg_fail {

@@ -11,11 +11,15 @@
 #define STATS_LOADER(X) \
 	X(walks, "snapshot walks made") \
 	X(walks_failed, "snapshot walks that failed") \
-	X(walk_last_us, "duration of the last walk, microseconds") \
+	X(walk_last_us, "duration of the last walk with its pauses, microseconds") \
 	X(walk_longest_us, "duration of the longest walk, microseconds") \
+	X(walk_busy_us, "CPU time of the last walk, microseconds") \
+	X(walk_visits, "sockets and UDP flows visited by the last walk") \
+	X(walk_slices, "slices that the last walk was cut into") \
+	X(slice_worst_us, "CPU time of the longest slice of all walks, microseconds") \
 	X(program_missed, "program runs the kernel skipped (recursion)") \
 	X(checks, "walks over all files, for connections whose begin no program saw") \
-	X(check_last_us, "duration of the last of them, microseconds")
+	X(check_busy_us, "CPU time of the last of them, microseconds")
 /* clang-format on */
 
 /* clang-format off */
@@ -23,6 +27,7 @@
 	X(records, "records read from the ring by this process") \
 	X(live, "live connections in the table") \
 	X(walk_live, "live connections at the last complete walk") \
+	X(unmet, "connections counted as live that none of the last walks met: their end was unseen") \
 	X(ring_used, "bytes waiting in the ring") \
 	X(clients, "command-line clients being served") \
 	X(cgroups, "cgroups known, those that are gone included") \

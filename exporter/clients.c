@@ -154,7 +154,8 @@ void clients_record(struct clients *clients, const struct event *event)
 
 void clients_walk(struct clients *clients, uint64_t walk_id)
 {
-	clients->walk_seen = walk_id;
+	if (walk_id > clients->walk_seen) /* 0: on the tick */
+		clients->walk_seen = walk_id;
 	for (uint32_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *client = &clients->list[i];
 

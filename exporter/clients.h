@@ -15,7 +15,7 @@
 #include "exporter/live.h"
 
 #define CLIENTS_MAX     16u
-#define CLIENTS_WALK_MS 1000u  /* how long a list waits for its walk */
+#define CLIENTS_WALK_MS 4000u  /* how long a list waits for its walk; less than the client does */
 #define CLIENTS_SEND_MS 10000u /* how long it then may take to be read */
 
 struct clients;

@@ -21,7 +21,7 @@ static bool right_version(const struct event *e)
 
 static bool right_type(const struct event *e)
 {
-	return e->type >= EVENT_OPEN && e->type <= EVENT_WALK;
+	return e->type >= EVENT_OPEN && e->type <= EVENT_LISTENER;
 }
 
 static bool right_cpu(const struct event *e)

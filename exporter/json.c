@@ -311,16 +311,47 @@ static const struct field fields[] = {
 	{"nat", put_nat, 0, NULL},
 };
 
+/* What a listener has of these, and has beside them. */
+static const char *const shared[] = {
+	"event",  "protocol", "family",    "saddr",        "sport",     "netns",
+	"cookie", "pid",      "comm",      "uid",          "cgroup_id", "state",
+	"seq",    "cpu",      "owner",     "recorded_ns",  "unit",      "cgroup",
+	"pod",    "runtime",  "container", "pid_start_ns",
+};
+
+static const struct field of_listener[] = {
+	NUMBER(uint64_t, drops),
+	NUMBER(uint32_t, queue),
+	NUMBER(uint32_t, queue_max),
+};
+
+static bool is_shared(const char *name)
+{
+	for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+		if (strcmp(shared[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void put_field(struct jsonbuf *json, const struct event *event, const struct field *field,
+		      const struct json_context *context)
+{
+	jsonbuf_key(json, field->name);
+	field->put(json, event, field, context);
+}
+
 int json_event(const struct event *event, const struct json_context *context, char *out, size_t cap)
 {
+	bool listener = event->type == EVENT_LISTENER;
 	struct jsonbuf json;
 
 	jsonbuf_init(&json, out, cap);
 	jsonbuf_open(&json, '{');
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		jsonbuf_key(&json, fields[i].name);
-		fields[i].put(&json, event, &fields[i], context);
-	}
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (!listener || is_shared(fields[i].name))
+			put_field(&json, event, &fields[i], context);
+	for (size_t i = 0; listener && i < sizeof(of_listener) / sizeof(of_listener[0]); i++)
+		put_field(&json, event, &of_listener[i], context);
 	jsonbuf_close(&json, '}');
 	jsonbuf_newline(&json);
 	return json.full ? -EMSGSIZE : (int)json.len;

@@ -82,7 +82,7 @@ int live_put(struct live *live, const struct event *event)
 	}
 	entry = &live->entries[*link - 1];
 	entry->event = *event;
-	entry->walks = live->walks;
+	entry->generation = live->generation;
 	return 0;
 }
 
@@ -106,15 +106,26 @@ void live_remove(struct live *live, uint64_t cookie)
 		unlink_entry(live, link);
 }
 
-void live_walk(struct live *live)
+void live_begin(struct live *live, uint64_t generation)
 {
-	live->walks++;
+	live->generation = generation;
+	live->walks = 0;
+}
+
+static void forget_unmet(struct live *live)
+{
 	for (uint32_t i = 0; i < live->high; i++) {
 		const struct live_entry *entry = &live->entries[i];
 
-		if (entry->used && live->walks - entry->walks > LIVE_WALKS_MISSED)
+		if (entry->used && entry->generation != live->generation)
 			unlink_entry(live, find_link(live, entry->event.cookie));
 	}
+}
+
+void live_walk(struct live *live, uint64_t generation)
+{
+	if (generation == live->generation && ++live->walks == LIVE_WALKS)
+		forget_unmet(live);
 }
 
 const struct event *live_next(const struct live *live, uint32_t *cursor)

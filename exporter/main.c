@@ -200,8 +200,6 @@ static int open_maps(struct exporter *exporter, int ring_fd, int counters_fd, in
 	err = live_open(&pump->live, config_listed_max(&exporter->config));
 	if (err)
 		return fail(exporter, err, "table of live connections");
-	pump->filtered = exporter->config.filter_count ||
-			 exporter->config.families != (FAMILY_IPV4 | FAMILY_IPV6);
 	clients_init(&pump->clients, &exporter->child.loop, &pump->live,
 		     &pump->ledger->clients_dropped);
 	return 0;
@@ -323,6 +321,7 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_EXPORTER_records] = pump->records;
 	stats->values[STAT_EXPORTER_live] = pump->live.count;
 	stats->values[STAT_EXPORTER_walk_live] = pump->walk_live;
+	stats->values[STAT_EXPORTER_unmet] = pump->unmet.count;
 	stats->values[STAT_EXPORTER_ring_used] = ring_used(&pump->ring);
 	stats->values[STAT_EXPORTER_clients] = pump->clients.count;
 	stats->values[STAT_EXPORTER_cgroups] = pump->cgroups.cache.count;

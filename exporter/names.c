@@ -10,10 +10,8 @@
 _Static_assert(INET6_ADDRSTRLEN <= NAMES_TEXT_MAX, "names: room for an address");
 
 static const char *const events[] = {
-	[EVENT_OPEN] = "open",
-	[EVENT_UPDATE] = "update",
-	[EVENT_CLOSE] = "close",
-	[EVENT_WALK] = "walk",
+	[EVENT_OPEN] = "open", [EVENT_UPDATE] = "update",     [EVENT_CLOSE] = "close",
+	[EVENT_WALK] = "walk", [EVENT_LISTENER] = "listener",
 };
 
 static const char *const protocols[] = {[IPPROTO_TCP] = "tcp", [IPPROTO_UDP] = "udp"};

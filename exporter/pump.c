@@ -2,6 +2,7 @@
 #include "exporter/pump.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -33,16 +34,38 @@ static int format_json(struct pump *pump, const struct event *event, char *out, 
 	return json_event(event, &context, out, cap);
 }
 
+/* Every live connection is to be reported anew: the walk reads the ledger (bpf/snapshot.h). */
+static void list_anew(struct pump *pump)
+{
+	uint64_t generation = pump->ledger->generation + 1;
+
+	live_begin(&pump->live, generation);
+	ledger_set(&pump->ledger->generation, generation);
+	pump->doubt = false;
+	pump->unlisted = false;
+}
+
 void pump_begin(struct pump *pump, bool table)
 {
 	char *out;
 	size_t cap;
 
+	list_anew(pump);
 	pump->format = table ? format_table : format_json;
 	pump->format_marker = table ? marker_table : marker_json;
 	out = table ? sink_room(&pump->sink, &cap) : NULL;
 	if (out)
 		sink_put(&pump->sink, (size_t)table_header(out), 0);
+}
+
+/* Where an end is missing (a listener's is an update) nobody will take it out of the table. */
+static void note_missed(struct pump *pump, const struct counters *sum)
+{
+	uint64_t missed = sum->lost_close + sum->lost_unseen + sum->lost_update +
+			  pump->ledger->dropped_malformed;
+
+	pump->doubt |= missed != pump->missed;
+	pump->missed = missed;
 }
 
 /* What is missing and was not told goes into the batch. */
@@ -55,6 +78,7 @@ static void tell_losses(struct pump *pump, bool all)
 	look.before_ns = loop_now_ns();
 	counters_sum(pump->counters, &look.sum);
 	look.after_ns = loop_now_ns();
+	note_missed(pump, &look.sum);
 	count = loss_due(&pump->loss, pump->ledger, &look, all, due);
 	for (uint32_t i = 0; i < count; i++) {
 		size_t cap;
@@ -149,20 +173,40 @@ static enum pump_end flush(struct pump *pump, int wait_ms)
 
 static void keep_live(struct pump *pump, const struct event *event)
 {
-	if (event->type == EVENT_CLOSE)
+	bool ends = event->type == EVENT_CLOSE ||
+		    (event->type == EVENT_LISTENER && event->state == TCP_CLOSE);
+
+	if (ends) {
 		live_remove(&pump->live, event->cookie);
-	else if (live_put(&pump->live, event) < 0)
+	} else if (live_put(&pump->live, event) < 0) {
 		ledger_add(&pump->ledger->table_full, 1);
+		pump->unlisted = true;
+	}
+}
+
+static uint64_t live_by_counters(const struct pump *pump)
+{
+	struct counters c;
+
+	counters_sum(pump->counters, &c);
+	return c.opened_connect + c.opened_accept + c.opened_seeded + c.opened_partial +
+	       c.opened_flow - c.closed;
 }
 
 static void end_walk(struct pump *pump, const struct event *event)
 {
-	/* The tracer leaves updates out when the ring is half full; then an entry that was not met
-	   may well be live. With filters the numbers differ anyhow. */
-	if (pump->filtered || pump->walk_updates >= event->walk_live)
-		live_walk(&pump->live);
+	const struct live *live = &pump->live;
+
+	/* What was left out may well be live. */
+	if (!event->walk_left)
+		live_walk(&pump->live, event->walk_generation);
+	pump->doubt |= unmet_walk(&pump->unmet, live_by_counters(pump), event->walk_live);
+	/* Other filters. */
+	pump->doubt |= pump->walk_settings && event->walk_settings != pump->walk_settings;
+	/* Room again for what found none: not worth a walk for the last places. */
+	pump->doubt |= pump->unlisted && live->count < live->max - live->max / 8;
+	pump->walk_settings = event->walk_settings;
 	pump->walk_live = event->walk_live;
-	pump->walk_updates = 0;
 	clients_walk(&pump->clients, event->walk_id);
 }
 
@@ -195,12 +239,12 @@ static void handle(struct pump *pump, const struct ring_record *record, char *ou
 		end_walk(pump, &event);
 		return;
 	}
-	pump->walk_updates += event.type == EVENT_UPDATE;
 	keep_live(pump, &event);
 	clients_record(&pump->clients, &event);
 	len = pump->format(pump, &event, out, cap);
 	if (len > 0)
-		sink_put(&pump->sink, (size_t)len, event.type);
+		sink_put(&pump->sink, (size_t)len,
+			 event.type == EVENT_LISTENER ? EVENT_UPDATE : event.type);
 	else
 		pump->malformed++;
 }
@@ -244,6 +288,9 @@ enum pump_end pump_turn(struct pump *pump, int wait_ms)
 	}
 	end = take_records(pump, wait_ms);
 	clients_flush(&pump->clients);
+	/* Not before what was in the ring is read: it would count as met anew. */
+	if (end == PUMP_DRY && pump->doubt)
+		list_anew(pump);
 	if (end == PUMP_DRY || end == PUMP_MORE)
 		flushed = flush(pump, wait_ms);
 	return flushed == PUMP_DRY ? end : flushed;

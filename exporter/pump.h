@@ -18,6 +18,7 @@
 #include "exporter/nat.h"
 #include "exporter/ring.h"
 #include "exporter/sink.h"
+#include "exporter/unmet.h"
 
 /* Records handled before control has its turn. */
 #define PUMP_TURN_RECORDS 1024u
@@ -42,11 +43,14 @@ struct pump {
 			     char *out);
 	int64_t offset_ns; /* clock_offset_ns() */
 	struct loss loss;
-	uint64_t looked_ms;        /* at what was lost */
-	uint64_t records;          /* read from the ring */
-	uint64_t walk_live;        /* connections met by the last walk */
-	uint64_t walk_updates;     /* update records since then */
-	bool filtered;             /* the configuration leaves connections out */
+	uint64_t looked_ms;     /* at what was lost */
+	uint64_t records;       /* read from the ring */
+	uint64_t walk_live;     /* connections met by the last walk */
+	uint32_t walk_settings; /* what it was filtered by; 0 = no walk was seen */
+	bool doubt;             /* the table may lack live connections, or hold some that ended */
+	bool unlisted;          /* it was full */
+	struct unmet unmet;
+	uint64_t missed;           /* ends that no record told, by the latest look */
 	uint64_t malformed;        /* in the batch under way */
 	uint64_t failing_since_ms; /* 0 = the sink takes what it gets */
 	uint64_t failing_dropped;
@@ -62,8 +66,8 @@ enum pump_end {
 	PUMP_DAMAGED, /* the ring makes no sense */
 };
 
-/* Begin the output: the header of a table. ring, sink, live, clients, cgroups, nat and
-   ledger are open. */
+/* Begin the output: the header of a table; and the table of live connections, by asking for all of
+   them. ring, sink, live, clients, cgroups, nat and ledger are open. */
 void pump_begin(struct pump *pump, bool table);
 
 /*

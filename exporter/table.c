@@ -11,7 +11,7 @@
 #define END_WIDTH   21 /* an IPv4 address and a port */
 #define CELL_MAX    TABLE_CELL_MAX
 #define DASH        "-"
-#define LINE_FORMAT "%-8s %-6s %-16s %21s %2s %-21s %6s %6s %6s %6s %s\n"
+#define LINE_FORMAT "%-8s %-6.6s %-16s %21s %2s %-21s %6s %6s %6s %6s %s\n"
 
 int table_header(char *out)
 {
@@ -119,12 +119,28 @@ static void put_state(const struct event *event, char *out)
 {
 	const char *state = names_state(event->state);
 
-	if (event->protocol == IPPROTO_UDP)
+	if (event->type == EVENT_LISTENER)
+		snprintf(out, CELL_MAX, "%llu drops", (unsigned long long)event->drops);
+	else if (event->protocol == IPPROTO_UDP)
 		snprintf(out, CELL_MAX, "udp%s", event->flags & EVENT_F_ASSURED ? " assured" : "");
 	else if (event->error)
 		names_error(event->error, out);
 	else
 		snprintf(out, CELL_MAX, "%s", state ? state : DASH);
+}
+
+/* What may wait for accept, and does: it has no peer. */
+static int listener_line(const struct event *event, const char *time, const char *process,
+			 const char *local, char *out)
+{
+	char queue[CELL_MAX], state[CELL_MAX];
+
+	snprintf(queue, sizeof(queue), "%u of %u wait", event->queue, event->queue_max);
+	queue[END_WIDTH] = '\0';
+	put_state(event, state);
+	state[TABLE_WIDTH - 108] = '\0';
+	return snprintf(out, TABLE_LINE_MAX, LINE_FORMAT, time, names_event(event->type), process,
+			local, "", queue, DASH, DASH, DASH, DASH, state);
 }
 
 static const char *arrow(uint32_t direction)
@@ -143,6 +159,8 @@ int table_event(const struct event *event, int64_t offset_ns, char *out)
 	table_time(event->recorded_ns, offset_ns, time);
 	put_process(event, process);
 	put_end(event->family, event->saddr, event->sport, local);
+	if (event->type == EVENT_LISTENER)
+		return listener_line(event, time, process, local, out);
 	put_end(event->family, event->daddr, event->dport, remote);
 	put_duration(event, duration);
 	table_bytes(event->bytes_sent, sent);

@@ -13,8 +13,7 @@
 #include "loader/instance.h"
 #include "loader/ladder.h"
 #include "loader/sandbox.h"
-#include "loader/settings.h"
-#include "loader/walk.h"
+#include "loader/walker.h"
 
 #define CHECK_SHARE 100u
 
@@ -24,22 +23,10 @@ struct loader {
 	struct instance_env env;
 	struct ladder ladder;
 	bool configured, started;
-	struct walk_stats walks, checks;
+	struct walker walks, checks;
 	uint64_t check_due_ns;
 	int tick_fd;
 };
-
-static void walk(struct loader *loader, uint64_t walk_id)
-{
-	const int links[] = {tracer_flow_link(&loader->ladder.tracer),
-			     tracer_walk_link(&loader->ladder.tracer)};
-	int err;
-
-	settings_set_walk(loader->ladder.settings, walk_id, loop_now_ns() + WALK_WAITS_NS);
-	err = walk_run(links, sizeof(links) / sizeof(links[0]), &loader->walks);
-	if (err)
-		log_warning("walk over the connections: %s", strerror(-err));
-}
 
 /*
  * Whether there are connections whose begin no program saw: a walk over all files, which costs more
@@ -47,15 +34,10 @@ static void walk(struct loader *loader, uint64_t walk_id)
  */
 static void check(struct loader *loader)
 {
-	int link = tracer_seed_link(&loader->ladder.tracer);
-	int err;
-
-	if (link < 0 || loop_now_ns() < loader->check_due_ns)
+	if (loader->checks.links[0] < 0 || loop_now_ns() < loader->check_due_ns)
 		return;
-	err = walk_run(&link, 1, &loader->checks);
-	if (err)
-		log_warning("walk over all files: %s", strerror(-err));
-	loader->check_due_ns = loop_now_ns() + CHECK_SHARE * loader->checks.last_us * 1000;
+	walker_walk(&loader->checks, 0);
+	loader->check_due_ns = loop_now_ns() + CHECK_SHARE * loader->checks.stats.busy_us * 1000;
 }
 
 static void on_tick(void *ctx, uint32_t events)
@@ -65,8 +47,25 @@ static void on_tick(void *ctx, uint32_t events)
 	(void)events;
 	if (!loop_timer_ack(loader->tick_fd))
 		return;
-	walk(loader, 0);
+	walker_walk(&loader->walks, 0);
 	check(loader);
+}
+
+static int open_walkers(struct loader *loader)
+{
+	const struct tracer *tracer = &loader->ladder.tracer;
+	int err;
+
+	loader->walks = (struct walker){
+		.over = "the connections",
+		.links = {tracer_flow_link(tracer), tracer_walk_link(tracer)},
+		.count = 2,
+		.settings = loader->ladder.settings,
+	};
+	loader->checks = (struct walker){
+		.over = "all files", .links = {tracer_seed_link(tracer)}, .count = 1};
+	err = walker_open(&loader->walks, &loader->child.loop);
+	return err ? err : walker_open(&loader->checks, &loader->child.loop);
 }
 
 static void start(struct loader *loader)
@@ -76,9 +75,12 @@ static void start(struct loader *loader)
 
 	if (err)
 		return;
-	loader->tick_fd =
-		loop_timer(&loader->child.loop, interval_ms, interval_ms, on_tick, loader);
-	err = loader->tick_fd < 0 ? loader->tick_fd : child_ready(&loader->child);
+	err = open_walkers(loader);
+	if (!err)
+		loader->tick_fd =
+			loop_timer(&loader->child.loop, interval_ms, interval_ms, on_tick, loader);
+	if (!err)
+		err = loader->tick_fd < 0 ? loader->tick_fd : child_ready(&loader->child);
 	if (err)
 		child_fail(&loader->child, 0, EX_OSERR, "begin to work: %s", strerror(-err));
 }
@@ -127,22 +129,27 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 static int on_walk(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	(void)fds;
-	walk(ctx, msg->walk.id);
+	walker_walk(&((struct loader *)ctx)->walks, msg->walk.id);
 	return 0;
 }
 
 static void on_stats(void *ctx, struct msg_stats *stats)
 {
 	struct loader *loader = ctx;
+	const struct walk_stats *walks = &loader->walks.stats;
 	struct msg_tracer report;
 
 	stats->count = STAT_LOADER_COUNT;
-	stats->values[STAT_LOADER_walks] = loader->walks.walks;
-	stats->values[STAT_LOADER_walks_failed] = loader->walks.failed;
-	stats->values[STAT_LOADER_walk_last_us] = loader->walks.last_us;
-	stats->values[STAT_LOADER_walk_longest_us] = loader->walks.longest_us;
-	stats->values[STAT_LOADER_checks] = loader->checks.walks;
-	stats->values[STAT_LOADER_check_last_us] = loader->checks.last_us;
+	stats->values[STAT_LOADER_walks] = walks->walks;
+	stats->values[STAT_LOADER_walks_failed] = walks->failed;
+	stats->values[STAT_LOADER_walk_last_us] = walks->last_us;
+	stats->values[STAT_LOADER_walk_longest_us] = walks->longest_us;
+	stats->values[STAT_LOADER_walk_busy_us] = walks->busy_us;
+	stats->values[STAT_LOADER_walk_visits] = walks->visits;
+	stats->values[STAT_LOADER_walk_slices] = walks->slices;
+	stats->values[STAT_LOADER_slice_worst_us] = walks->slice_worst_us;
+	stats->values[STAT_LOADER_checks] = loader->checks.stats.walks;
+	stats->values[STAT_LOADER_check_busy_us] = loader->checks.stats.busy_us;
 	ladder_report(&loader->ladder, &report);
 	for (uint32_t i = 0; i < report.probe_count; i++)
 		stats->values[STAT_LOADER_program_missed] += report.probes[i].missed;

@@ -3,76 +3,143 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/loop.h"
 
-/*
- * A read ends early when the ring is half full (bpf/snapshot.h) and after a million sockets
- * (bpf_seq_read()). The reader of the ring is at work: it is waited for, but not for ever.
- */
-#define WAIT_MS  2
-#define WAIT_MAX 500
-_Static_assert(WAIT_MAX *WAIT_MS * 1000000ull > WALK_WAITS_NS, "walk: longer than it waits");
+/* Until the reader of the ring is looked after again. */
+#define WAIT_NS 2000000ull
 
-static int read_to_end(int fd)
+#define PAUSE_LEAST_NS 1000000ull
+#define PAUSE_MOST_NS  100000000ull
+
+/* What this thread has used of a CPU: whatever else runs on it meanwhile is not ours. */
+static uint64_t used_ns(void)
 {
-	const struct timespec wait = {.tv_nsec = WAIT_MS * 1000000};
-	char nothing[8];
+	struct timespec ts;
 
-	for (int i = 0; i < WAIT_MAX; i++) {
-		ssize_t n = read(fd, nothing, sizeof(nothing));
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
 
-		if (n == 0)
+static void close_iterator(struct walk *walk)
+{
+	if (walk->fd >= 0)
+		close(walk->fd);
+	walk->fd = -1;
+}
+
+/* Returns whether there is another one, and its fd or a negative errno in walk->fd. */
+static bool next_iterator(struct walk *walk)
+{
+	while (walk->next < walk->count && walk->links[walk->next] < 0)
+		walk->next++;
+	if (walk->next == walk->count)
+		return false;
+	walk->fd = bpf_iter_create(walk->links[walk->next++]);
+	if (walk->fd < 0)
+		walk->fd = -errno;
+	walk->began = true;
+	return true;
+}
+
+/* Up to WALK_SLICE visits. Returns 1, 0 at the end, or a negative errno (-EAGAIN: it waits). */
+static int visit(struct walk *walk)
+{
+	size_t left = WALK_SLICE;
+	char visits[WALK_SLICE];
+
+	while (left) {
+		ssize_t n;
+
+		if (walk->fd < 0 && !next_iterator(walk))
 			return 0;
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return -errno;
-		(void)nanosleep(&wait, NULL);
-	}
-	return -ENOBUFS;
-}
-
-static int walk_by(int link_fd)
-{
-	int fd = bpf_iter_create(link_fd);
-	int err = fd < 0 ? -errno : read_to_end(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
-int walk_run(const int *link_fds, size_t count, struct walk_stats *stats)
-{
-	uint64_t begin_ns = loop_now_ns();
-	bool walked = false;
-	int err = 0;
-
-	for (size_t i = 0; i < count && !err; i++) {
-		if (link_fds[i] < 0)
+		if (walk->fd < 0)
+			return walk->fd;
+		n = read(walk->fd, visits, left);
+		if (n < 0 && errno == EINTR)
 			continue;
-		err = walk_by(link_fds[i]);
-		walked = true;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			close_iterator(walk);
+		walk->visits += (uint64_t)n;
+		left -= (size_t)n;
 	}
-	if (!walked)
-		return 0;
+	return 1;
+}
+
+void walk_begin(struct walk *walk, const int *link_fds, size_t count, bool awaited)
+{
+	*walk = (struct walk){.fd = -1, .awaited = awaited, .begin_ns = loop_now_ns()};
+	for (; walk->count < count && walk->count < WALK_ITERATORS_MAX; walk->count++)
+		walk->links[walk->count] = link_fds[walk->count];
+}
+
+static int end(struct walk *walk, struct walk_stats *stats, uint64_t now_ns, int err)
+{
+	close_iterator(walk);
 	if (err) {
 		stats->failed++;
 		return err;
 	}
+	if (!walk->began)
+		return 0;
 	stats->walks++;
-	stats->last_us = (loop_now_ns() - begin_ns) / 1000;
+	stats->last_us = (now_ns - walk->begin_ns) / 1000;
 	if (stats->last_us > stats->longest_us)
 		stats->longest_us = stats->last_us;
+	stats->busy_us = walk->busy_ns / 1000;
+	stats->visits = walk->visits;
+	stats->slices = walk->slices;
 	return 0;
 }
 
-uint64_t walk_missed_runs(int prog_fd)
+static uint64_t pause_after(const struct walk *walk, uint64_t slice_ns)
 {
-	struct bpf_prog_info info = {.type = 0};
-	uint32_t len = sizeof(info);
+	uint64_t pause_ns = (walk->awaited ? WALK_REST_AWAITED : WALK_REST) * slice_ns;
 
-	return bpf_obj_get_info_by_fd(prog_fd, &info, &len) < 0 ? 0 : info.recursion_misses;
+	pause_ns = pause_ns < PAUSE_LEAST_NS ? PAUSE_LEAST_NS : pause_ns;
+	return pause_ns > PAUSE_MOST_NS ? PAUSE_MOST_NS : pause_ns;
+}
+
+int walk_step(struct walk *walk, struct walk_stats *stats, uint64_t *pause_ns)
+{
+	uint64_t before_ns = used_ns();
+	int got = visit(walk);
+	uint64_t slice_ns = used_ns() - before_ns, now_ns = loop_now_ns();
+
+	walk->busy_ns += slice_ns;
+	walk->slices++;
+	if (slice_ns / 1000 > stats->slice_worst_us)
+		stats->slice_worst_us = slice_ns / 1000;
+	if (got != 1 && got != -EAGAIN)
+		return end(walk, stats, now_ns, got);
+	if (now_ns - walk->begin_ns > WALK_MOST_NS)
+		return end(walk, stats, now_ns, -ETIMEDOUT);
+	*pause_ns = got == 1 ? pause_after(walk, slice_ns) : WAIT_NS;
+	if (got == -EAGAIN)
+		walk->waited_ns += WAIT_NS;
+	return 1;
+}
+
+uint64_t walk_waits_ns(const struct walk *walk)
+{
+	return walk->waited_ns < WALK_WAITS_NS ? WALK_WAITS_NS - walk->waited_ns : 0;
+}
+
+int walk_run(const int *link_fds, size_t count, struct walk_stats *stats)
+{
+	uint64_t pause_ns = 0;
+	struct walk walk;
+	int got;
+
+	walk_begin(&walk, link_fds, count, true);
+	while ((got = walk_step(&walk, stats, &pause_ns)) == 1) {
+		const struct timespec pause = {.tv_nsec = (long)pause_ns};
+
+		(void)nanosleep(&pause, NULL);
+	}
+	return got;
 }

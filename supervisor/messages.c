@@ -206,21 +206,32 @@ static int on_nat(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return nat_offer(proc->sup, &msg->nat, fds);
 }
 
+/*
+ * A walk for the exporter's list, when both are there: to fill that of a new one, and for clients
+ * that wait for a walk which an earlier loader did not make.
+ */
+static void ask_walk(struct supervisor *sup)
+{
+	struct proc *loader = &sup->procs[ROLE_LOADER];
+
+	if (loader->life.state == LIFE_RUNNING &&
+	    sup->procs[ROLE_EXPORTER].life.state == LIFE_RUNNING)
+		(void)children_send(loader, MSG_WALK, &(struct msg_walk){.id = ++sup->walk_id},
+				    NULL, 0);
+}
+
 static void on_loader_up(struct supervisor *sup)
 {
+	ask_walk(sup);
 	children_event(&sup->procs[ROLE_EXPORTER], LIFE_WANT);
 	if (sup->configure.current.config.source_dir[0])
 		children_event(&sup->procs[ROLE_POLLER], LIFE_WANT);
 }
 
-/* Fill the new exporter's table of live connections; the first one ends the start. */
+/* The first one ends the start. */
 static void on_exporter_up(struct supervisor *sup)
 {
-	struct proc *loader = &sup->procs[ROLE_LOADER];
-
-	if (loader->life.state == LIFE_RUNNING)
-		(void)children_send(loader, MSG_WALK, &(struct msg_walk){.id = ++sup->walk_id},
-				    NULL, 0);
+	ask_walk(sup);
 	nat_exporter_up(sup);
 	if (sup->up)
 		return;

@@ -152,6 +152,8 @@ static void print_report(const struct session *s)
 	print_number("server_bytes_received", v->bytes_received);
 	print_number("elapsed_ns", s->elapsed_ns);
 	print_number("behind_max_ns", s->client.behind_max_ns);
+	print_number("late", s->client.late);
+	print_number("not_started", s->client.not_started);
 	print_number("latency_p50_ns", latency_percentile(&s->client.latency, 50));
 	print_number("latency_p90_ns", latency_percentile(&s->client.latency, 90));
 	print_number("latency_p99_ns", latency_percentile(&s->client.latency, 99));

@@ -35,6 +35,8 @@ enum mode { RUN = 1, SERVE = 2, CLIENTS = 4, IDLE = 8 };
 
 #define LOAD_EXIT_USAGE 2
 
+#define LOAD_LATE_NS 10000000ull
+
 /* What both ends must agree on. Times are nanoseconds, sizes payload bytes per connection. */
 struct load_options {
 	union endpoint addr; /* port unset */
@@ -48,11 +50,12 @@ struct load_options {
 	uint64_t request_bytes;
 	uint64_t response_bytes;
 	uint64_t hold_ns;
-	uint64_t timeout_ns; /* of each blocking call, and of a standstill */
-	bool server_closes;  /* who closes first */
-	bool reset;          /* the first to close sends RST */
-	bool pin;            /* one CPU per thread, clients from the first, servers from the last */
-	FILE *list;          /* one line per connection end, or NULL; borrowed */
+	uint64_t
+		timeout_ns; /* of each blocking call, of a standstill, of an arrival in open loop */
+	bool server_closes; /* who closes first */
+	bool reset;         /* the first to close sends RST */
+	bool pin;           /* one CPU per thread, clients from the first, servers from the last */
+	FILE *list;         /* one line per connection end, or NULL; borrowed */
 	const volatile sig_atomic_t *stop;
 };
 
@@ -69,7 +72,10 @@ struct tally {
 	uint64_t errors[LOAD_ERRNO_SLOTS];
 };
 
-/* Connect to close, the hold taken off; completed connections only. */
+/*
+ * Connect to close, the hold taken off; completed connections only. In open loop it begins when the
+ * connection was due, so what keeps the generator waiting is in it.
+ */
 struct latency {
 	uint64_t count;
 	uint64_t max_ns;
@@ -168,6 +174,8 @@ struct client_result {
 	uint64_t start_ns;      /* CLOCK_MONOTONIC */
 	uint64_t end_ns;        /* the last connection was closed */
 	uint64_t behind_max_ns; /* open loop: the latest start against the schedule */
+	uint64_t late;          /* started more than LOAD_LATE_NS after it */
+	uint64_t not_started;   /* due for timeout_ns, and no thread was free */
 };
 
 /* Makes options->connections connections; returns when all are closed. 0 or a negative errno. */

@@ -75,10 +75,11 @@ static union endpoint client_peer(const struct load_options *o, uint64_t n)
 	return peer;
 }
 
-static void client_one(const struct load_options *o, struct client_result *r, uint64_t n)
+static void client_one(const struct load_options *o, struct client_result *r, uint64_t n,
+		       uint64_t begin_ns)
 {
 	union endpoint peer = client_peer(o, n);
-	uint64_t begin_ns = clock_now_ns(), held_ns = 0, failed = r->tally.failed;
+	uint64_t held_ns = 0, failed = r->tally.failed;
 	struct amount amount = {0};
 	int fd = -1, err;
 
@@ -104,6 +105,29 @@ static void client_one(const struct load_options *o, struct client_result *r, ui
 		latency_add(&r->latency, r->end_ns - begin_ns - held_ns);
 }
 
+/*
+ * The n-th arrival of an open loop: the clock says when, whatever became of those before. Returns
+ * when it was due, or 0 if that was so long ago that it is not made any more.
+ */
+static uint64_t client_await(const struct client_thread *c, struct client_result *r, uint64_t n)
+{
+	const struct load_options *o = c->options;
+	uint64_t due_ns = c->start_ns + (uint64_t)((double)n * (double)NS_PER_S / (double)o->rate);
+	uint64_t now_ns, behind_ns;
+
+	sleep_until(due_ns, o->stop);
+	now_ns = clock_now_ns();
+	behind_ns = now_ns > due_ns ? now_ns - due_ns : 0;
+	if (behind_ns > o->timeout_ns) {
+		r->not_started++;
+		return 0;
+	}
+	r->late += behind_ns > LOAD_LATE_NS;
+	if (behind_ns > r->behind_max_ns)
+		r->behind_max_ns = behind_ns;
+	return due_ns;
+}
+
 static void *client_main(void *arg)
 {
 	struct client_thread *c = arg;
@@ -111,17 +135,10 @@ static void *client_main(void *arg)
 	uint64_t n;
 
 	while (!*o->stop && (n = atomic_fetch_add(c->next, 1)) < o->connections) {
-		if (o->rate) {
-			uint64_t due_ns = c->start_ns + (uint64_t)((double)n * (double)NS_PER_S /
-								   (double)o->rate);
-			uint64_t now_ns;
+		uint64_t begin_ns = o->rate ? client_await(c, &c->result, n) : clock_now_ns();
 
-			sleep_until(due_ns, o->stop);
-			now_ns = clock_now_ns();
-			if (now_ns > due_ns && now_ns - due_ns > c->result.behind_max_ns)
-				c->result.behind_max_ns = now_ns - due_ns;
-		}
-		client_one(o, &c->result, n);
+		if (begin_ns && !*o->stop)
+			client_one(o, &c->result, n, begin_ns);
 	}
 	return NULL;
 }
@@ -139,6 +156,8 @@ static void client_result_add(struct client_result *sum, const struct client_res
 		sum->end_ns = r->end_ns;
 	if (r->behind_max_ns > sum->behind_max_ns)
 		sum->behind_max_ns = r->behind_max_ns;
+	sum->late += r->late;
+	sum->not_started += r->not_started;
 }
 
 int client_run(const struct load_options *o, struct client_result *result)

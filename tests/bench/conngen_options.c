@@ -48,7 +48,7 @@ static const struct option_row option_rows[] = {
 	{"server-threads", NUMBER, ROW(server_threads), RUN | SERVE | IDLE, 1, LOAD_THREADS_MAX,
 	 "S", "server threads, any number of connections each (default 1)"},
 	{"rate", NUMBER, ROW(rate), RUN | CLIENTS, 1, 10000000, "R",
-	 "start R connections per second (default: as fast as possible)"},
+	 "open loop: R connections are due per second (default: as fast as possible)"},
 	{"request", NUMBER, ROW(request), ALL, 0, 1ull << 40, "BYTES",
 	 "from client to server (default 64, idle 0)"},
 	{"response", NUMBER, ROW(response), ALL, 0, 1ull << 40, "BYTES",
@@ -63,7 +63,7 @@ static const struct option_row option_rows[] = {
 	{"pin", FLAG, ROW(pin), ALL, 0, 0, NULL,
 	 "one CPU per thread: clients from the first, servers from the last"},
 	{"timeout", NUMBER, ROW(timeout_ms), ALL, 1, 3600000, "MS",
-	 "of each call and of a standstill (default 10000)"},
+	 "of each call, of a standstill, and of what is due (default 10000)"},
 	{"list", TEXT, ROW(list), ALL, 0, 0, "FILE",
 	 "a line per connection end: client|server saddr sport daddr dport sent received"},
 };
@@ -106,6 +106,8 @@ static int print_help(void)
 	printf("\nLatency is from connect to close without the hold. A client and a server that "
 	       "are\n"
 	       "processes of their own need the same --request, --response, --close and --hold.\n"
+	       "With --rate latency is from when the connection was due; late ones began more\n"
+	       "than 10 ms after that, and those not started found no thread within the timeout.\n"
 	       "Many connections need many ephemeral ports: a port is taken once per destination\n"
 	       "while in TIME_WAIT, so the connections are spread over several listening ports.\n"
 	       "Exit codes: 0 all connections right, 1 some failed or moved wrong bytes, 2 "

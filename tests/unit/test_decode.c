@@ -87,7 +87,7 @@ static void test_decode_refuses_each_bad_member(void **state)
 	REFUSES(version, 0, DECODE_VERSION);
 	REFUSES(version, EVENT_VERSION + 1, DECODE_VERSION);
 	REFUSES(type, 0, DECODE_TYPE);
-	REFUSES(type, EVENT_WALK + 1, DECODE_TYPE);
+	REFUSES(type, EVENT_LISTENER + 1, DECODE_TYPE);
 	REFUSES(protocol, 1, DECODE_PROTOCOL);
 	REFUSES(family, 0, DECODE_FAMILY);
 	REFUSES(family, 5, DECODE_FAMILY);
@@ -113,6 +113,7 @@ static void test_decode_takes_every_state_type_and_owner(void **state)
 		REFUSES(state, (uint8_t)value, DECODE_OK);
 	for (int value = EVENT_OPEN; value <= EVENT_CLOSE; value++)
 		REFUSES(type, (uint8_t)value, DECODE_OK);
+	REFUSES(type, EVENT_LISTENER, DECODE_OK);
 	for (int value = OWNER_UNKNOWN; value <= OWNER_RECEIVE; value++)
 		REFUSES(owner, (uint8_t)value, DECODE_OK);
 }

@@ -116,6 +116,39 @@ static void test_json_a_udp_flow_has_no_state_and_can_be_assured(void **state)
 	assert_non_null(strstr(line, "\"assured\":true,"));
 }
 
+static void test_json_a_listener_has_fields_of_its_own(void **state)
+{
+	struct event event = {.type = EVENT_LISTENER,
+			      .protocol = 6,
+			      .family = 4,
+			      .state = 10,
+			      .cpu = EVENT_CPU_WALK,
+			      .owner = OWNER_LISTEN,
+			      .seq = 7,
+			      .cookie = 99,
+			      .recorded_ns = 5,
+			      .drops = 1234,
+			      .queue = 3,
+			      .queue_max = 2,
+			      .netns = 4026531833,
+			      .pid = 77,
+			      .uid = 33,
+			      .sport = 80,
+			      .process_ns = 6,
+			      .saddr = {10, 0, 0, 1},
+			      .comm = "nginx"};
+
+	(void)state;
+	assert_string_equal(
+		line_of(&event, 1000),
+		"{\"event\":\"listener\",\"protocol\":\"tcp\",\"family\":4,\"saddr\":\"10.0.0.1\","
+		"\"sport\":80,\"netns\":4026531833,\"cookie\":99,\"pid\":77,\"comm\":\"nginx\","
+		"\"uid\":33,\"cgroup_id\":0,\"state\":\"listen\",\"seq\":7,\"cpu\":65535,"
+		"\"owner\":\"listen\",\"recorded_ns\":1005,\"pid_start_ns\":6,\"cgroup\":null,"
+		"\"unit\":null,\"container\":null,\"runtime\":null,\"pod\":null,\"drops\":1234,"
+		"\"queue\":3,\"queue_max\":2}\n");
+}
+
 static void test_json_what_is_not_known_is_null_or_zero(void **state)
 {
 	struct event event = {.type = EVENT_UPDATE,
@@ -306,6 +339,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_a_close_has_every_field_in_order),
 		cmocka_unit_test(test_json_a_udp_flow_has_no_state_and_can_be_assured),
+		cmocka_unit_test(test_json_a_listener_has_fields_of_its_own),
 		cmocka_unit_test(test_json_what_is_not_known_is_null_or_zero),
 		cmocka_unit_test(test_json_an_error_without_a_name_keeps_its_number),
 		cmocka_unit_test(test_json_comm_is_escaped),

@@ -81,6 +81,27 @@ static void test_table_what_is_not_known_is_a_dash(void **state)
 			    "0.0.0.0:0                  -      0      0      - established\n");
 }
 
+static void test_table_a_listener_shows_its_queue_and_its_drops(void **state)
+{
+	struct event event = {.type = EVENT_LISTENER,
+			      .family = 4,
+			      .state = 10,
+			      .owner = OWNER_LISTEN,
+			      .pid = 77,
+			      .sport = 80,
+			      .drops = 54,
+			      .queue = 3,
+			      .queue_max = 2,
+			      .comm = "nginx"};
+
+	(void)state;
+	assert_string_equal(line_of(&event),
+			    "00:00:00 listen nginx(77)                   0.0.0.0:80    "
+			    "3 of 2 wait                -      -      -      - 54 drops\n");
+	event.drops = event.queue = event.queue_max = UINT32_MAX;
+	assert_non_null(strstr(line_of(&event), " 4294967295 "));
+}
+
 static void test_table_the_widest_line_keeps_its_ports_and_its_width(void **state)
 {
 	struct event event;
@@ -165,6 +186,7 @@ int main(void)
 		cmocka_unit_test(test_table_titles_stand_over_their_columns),
 		cmocka_unit_test(test_table_an_error_stands_for_the_state),
 		cmocka_unit_test(test_table_what_is_not_known_is_a_dash),
+		cmocka_unit_test(test_table_a_listener_shows_its_queue_and_its_drops),
 		cmocka_unit_test(test_table_the_widest_line_keeps_its_ports_and_its_width),
 		cmocka_unit_test(test_table_control_characters_do_not_reach_the_terminal),
 		cmocka_unit_test(test_table_bytes_in_six_columns),

@@ -107,20 +107,35 @@ static void test_live_places_are_used_again(void **state)
 	assert_true(live.high <= 12);
 }
 
-static void test_live_what_no_walk_meets_expires(void **state)
+static void test_live_what_does_not_change_stays(void **state)
+{
+	(void)state;
+	put(1, 0);
+	for (uint32_t i = 0; i < 3 * LIVE_WALKS; i++)
+		live_walk(&live, live.generation);
+	assert_int_equal(count(), 1);
+}
+
+static void test_live_what_no_walk_of_a_generation_meets_expires(void **state)
 {
 	(void)state;
 	put(1, 0);
 	put(2, 0);
-	for (uint32_t i = 0; i < LIVE_WALKS_MISSED; i++) {
-		live_walk(&live);
-		put(2, 0);
-		assert_int_equal(count(), 2);
-	}
-	live_walk(&live);
-	assert_int_equal(count(), 1);
+	put(3, 0);
+	live_begin(&live, 5);
+	live_walk(&live, 4); /* it began before */
+	put(2, 0);
+	for (uint32_t i = 1; i < LIVE_WALKS; i++)
+		live_walk(&live, 5);
+	put(3, 0); /* a late one */
+	assert_int_equal(count(), 3);
+	live_walk(&live, 5);
+	assert_int_equal(count(), 2);
+	live_walk(&live, 5);
+	live_walk(&live, 6);
+	assert_int_equal(count(), 2);
 	live_remove(&live, 2);
-	assert_int_equal(count(), 0);
+	assert_int_equal(count(), 1);
 }
 
 static void test_live_refuses_a_size_that_makes_no_sense(void **state)
@@ -141,7 +156,8 @@ int main(void)
 		TEST(test_live_forgets_the_closed),
 		TEST(test_live_takes_no_more_than_its_bound),
 		TEST(test_live_places_are_used_again),
-		TEST(test_live_what_no_walk_meets_expires),
+		TEST(test_live_what_does_not_change_stays),
+		TEST(test_live_what_no_walk_of_a_generation_meets_expires),
 		TEST(test_live_refuses_a_size_that_makes_no_sense),
 	};
 

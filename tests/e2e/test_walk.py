@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+# timeout: 180
+"""The snapshot walk tells what has changed and nothing else, the list is complete all the same, and
+a walk is cut into slices."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from harness import (CONNGEN, SLOWDOWN, Tracer, check, conngen, equal, load, main,
+                     network_namespace, wait_for)
+
+ADDRESS = "127.77.4.1"
+# What others on this machine do is not counted. A ring of 256 KiB has room for 1200 records or so.
+CONFIG = f"""memory_budget: 1MiB
+snapshot_interval: 200ms
+filters:
+  - include: {{cidr: {ADDRESS}}}
+  - exclude: all
+"""
+COUNT = 50
+
+# Connections of which the first one can be told to send a byte, and to close one after the other.
+TALK = """
+import socket, sys
+listener = socket.create_server((sys.argv[1], 0))
+ends = []
+for _ in range(int(sys.argv[2])):
+    ends.append((socket.create_connection(listener.getsockname()), listener.accept()[0]))
+listener.close()
+print(ends[0][0].getsockname()[1], flush=True)
+for line in sys.stdin:
+    if line.strip() == "send":
+        ends[0][0].send(b"x")
+        ends[0][1].recv(1)
+    else:
+        for end in ends.pop():
+            end.close()
+    print("done", flush=True)
+"""
+
+
+class Talker:
+    """Connections in a process of their own."""
+
+    def __init__(self, prefix, count=COUNT):
+        self.process = subprocess.Popen([*prefix, sys.executable, "-c", TALK, ADDRESS, str(count)],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def tell(self, what):
+        self.process.stdin.write(what + "\n")
+        self.process.stdin.flush()
+        equal(self.process.stdout.readline(), "done\n", "the talker's answer")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(10 * SLOWDOWN)
+        self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def tracing(config=CONFIG):
+    tracer = Tracer(more=config)
+    with network_namespace() as (prefix, netns), tracer:
+        yield tracer, prefix, netns
+
+
+def stats(tracer, name="loader"):
+    """A process that has just begun has given none."""
+    return wait_for(f"stats of the {name}", lambda: tracer.process(name)["stats"])
+
+
+def walks(tracer, more):
+    """Wait until so many more whole walks were begun and ended."""
+    before = stats(tracer)["walks"]
+    wait_for("walks", lambda: stats(tracer)["walks"] > before + more, 30)
+
+
+def count(tracer, name):
+    return tracer.status()["counters"][name]
+
+
+def settled(tracer, least):
+    """The number of updates, at least so many, when there are no more. A connection that is met in
+    the midst of its handshake, or before accept, has another."""
+    wait_for(f"{least} updates", lambda: count(tracer, "submitted_update") >= least, 30)
+
+    def calm():
+        before = count(tracer, "submitted_update")
+        walks(tracer, 2)
+        return count(tracer, "submitted_update") == before and before
+    return wait_for("no more updates", calm, 30)
+
+
+def no_more_updates(tracer, expected, what):
+    """Not so if ends of others' connections went unseen meanwhile: then all are told once more."""
+    if not stats(tracer, "exporter")["unmet"]:
+        equal(count(tracer, "submitted_update"), expected, what)
+
+
+def listed(tracer, netns):
+    lines = tracer.cli("list", "--json").stdout.splitlines()
+    return [r for r in map(json.loads, lines) if r["netns"] == netns]
+
+
+def test_an_update_only_for_what_changed():
+    with tracing() as (tracer, prefix, netns), Talker(prefix) as talker:
+        before = settled(tracer, 2 * COUNT)
+        walks(tracer, 3)
+        no_more_updates(tracer, before, "of what has not changed")
+        equal(len(listed(tracer, netns)), 2 * COUNT, "listed")
+        talker.tell("send")
+        settled(tracer, before + 2)
+        no_more_updates(tracer, before + 2, "when both ends of one have changed")
+        tracer.drained()
+        latest = [r for r in tracer.records()
+                  if r["event"] == "update" and talker.port in (r["sport"], r["dport"])][-2:]
+        equal(sorted((r["bytes_sent"], r["bytes_received"]) for r in latest), [(0, 1), (1, 0)],
+              "what they say")
+        check(stats(tracer, "exporter")["walk_live"] >= 2 * COUNT, "not all met by a walk")
+        equal(len(listed(tracer, netns)), 2 * COUNT, "listed at the end")
+
+
+def test_the_list_is_complete_after_the_exporter_or_the_loader_was_killed():
+    with tracing() as (tracer, prefix, netns), Talker(prefix):
+        before = settled(tracer, 2 * COUNT)
+        pid = tracer.process("exporter")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for("another exporter", lambda: tracer.running("exporter", other_than=pid))
+        equal(len(listed(tracer, netns)), 2 * COUNT, "listed by another exporter")
+        settled(tracer, before + 2 * COUNT)
+        no_more_updates(tracer, before + 2 * COUNT, "each end once more")
+        pid = tracer.process("loader")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for("another loader", lambda: tracer.running("loader", other_than=pid))
+        walks(tracer, 3)
+        equal(len(listed(tracer, netns)), 2 * COUNT, "listed after another loader came")
+        no_more_updates(tracer, before + 2 * COUNT, "none once more")
+
+
+def cookies(tracer, netns):
+    return {r["cookie"] for r in listed(tracer, netns)}
+
+
+def lose_closes(tracer, prefix, netns, ends):
+    """The talker's connections are closed while the ring has no room."""
+    wait_for("listed", lambda: len(listed(tracer, netns)) == 4 * COUNT)
+    exporter = tracer.process("exporter")["pid"]
+    os.kill(exporter, signal.SIGSTOP)
+    try:
+        conngen(prefix, "run", "--addr", ADDRESS, "--connections", max(load(2000), 800),
+                "--threads", 2)
+        wait_for("a full ring", lambda: count(tracer, "lost_close") > 0)
+        lost = count(tracer, "lost_close")
+        for _ in range(COUNT):
+            ends.tell("close")
+        wait_for("their closes lost", lambda: count(tracer, "lost_close") >= lost + 2 * COUNT)
+    finally:
+        os.kill(exporter, signal.SIGCONT)
+
+
+def test_a_connection_whose_close_was_lost_leaves_the_list():
+    with tracing() as (tracer, prefix, netns), Talker(prefix):
+        wait_for("listed", lambda: len(listed(tracer, netns)) == 2 * COUNT)
+        stay = cookies(tracer, netns)
+        with Talker(prefix) as ends:
+            lose_closes(tracer, prefix, netns, ends)
+            wait_for("none but the others in the list", lambda: cookies(tracer, netns) == stay, 20)
+        before = settled(tracer, 0)
+        walks(tracer, 3)
+        no_more_updates(tracer, before, "updates of what has not changed")
+        equal(cookies(tracer, netns), stay, "listed")
+
+
+def test_other_filters_change_the_list():
+    """By the source: the exporter stays and its list is another."""
+    tracer = Tracer(more="memory_budget: 1MiB\n", source=True)
+
+    def apply(*filters):
+        hidden = os.path.join(tracer.source, ".filters.tmp")
+        with open(hidden, "w", encoding="ascii") as f:
+            f.write("snapshot_interval: 200ms\nfilters:\n" + "".join(
+                f"  - {filter}\n" for filter in
+                [*filters, f"include: {{cidr: {ADDRESS}}}", "exclude: all"]))
+        os.rename(hidden, os.path.join(tracer.source, "filters.yaml"))
+
+    apply()
+    with network_namespace() as (prefix, netns), tracer, Talker(prefix) as first, Talker(prefix):
+        wait_for("listed", lambda: len(listed(tracer, netns)) == 4 * COUNT, 20)
+        exporter = tracer.process("exporter")["pid"]
+        for filters, ends in (([f"exclude: {{port: {first.port}}}"], 4 * COUNT - 2),
+                              ([], 4 * COUNT)):
+            apply(*filters)
+            wait_for(f"{ends} listed",
+                     lambda ends=ends: len(listed(tracer, netns)) == ends, 20)
+        equal(tracer.process("exporter")["pid"], exporter, "the exporter")
+
+
+SLICE = 2048  # loader/walk.h
+MANY = load(9000)
+
+
+def test_a_walk_is_cut_into_slices_and_its_loader_stays_awake():
+    config = CONFIG.replace("memory_budget: 1MiB", "memory_budget: 64MiB")
+    with tracing(config) as (tracer, prefix, netns):
+        idle = subprocess.Popen([*prefix, CONNGEN, "idle", "--addr", ADDRESS, "--connections",
+                                 str(MANY), "--hold-until-stdin-eof"], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE)
+        try:
+            idle.stdout.readline()
+            settled(tracer, 2 * MANY)
+            now = stats(tracer)
+            print(f"# {now}")
+            check(now["walk_visits"] >= 2 * MANY, f"visits: {now}")
+            equal(now["walk_slices"], now["walk_visits"] // SLICE + 1, f"slices of {now}")
+            check(now["walk_last_us"] > now["walk_busy_us"] + 1000 * (now["walk_slices"] - 1),
+                  f"pauses: {now}")
+            updates = settled(tracer, 2 * MANY)
+            walks(tracer, 2)
+            no_more_updates(tracer, updates, "updates of what has not changed")
+            equal(len(listed(tracer, netns)), 2 * MANY, "listed")
+            equal((now["walks_failed"], tracer.process("loader")["restarts"]), (0, 0), "failures")
+        finally:
+            idle.communicate()
+        wait_for("all ended", lambda: count(tracer, "closed") >= 2 * MANY, 30)
+        wait_for("an empty list", lambda: not listed(tracer, netns))
+        identity = tracer.drained()["identity"]
+        check(identity["holds"] and identity["dropped"] == 0, f"identity: {identity}")
+
+
+if __name__ == "__main__":
+    main([test_an_update_only_for_what_changed,
+          test_the_list_is_complete_after_the_exporter_or_the_loader_was_killed,
+          test_a_connection_whose_close_was_lost_leaves_the_list,
+          test_other_filters_change_the_list,
+          test_a_walk_is_cut_into_slices_and_its_loader_stays_awake])
