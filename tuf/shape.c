@@ -26,6 +26,18 @@ static bool has_texts_once(const json_t *array)
 	return json_is_array(array);
 }
 
+/* Each is tried on every path that is asked for, so none may be of any length. */
+static bool has_patterns(const json_t *array)
+{
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		const char *text = json_string_value(json_array_get(array, i));
+
+		if (!text || strlen(text) >= TUF_PATH_MAX)
+			return false;
+	}
+	return json_is_array(array);
+}
+
 enum tuf_result shape_check_signatures(const json_t *signatures, struct tuf_why *why)
 {
 	if (!json_is_array(signatures))
@@ -60,7 +72,7 @@ static enum tuf_result check_role(const json_t *role, const char *name, struct t
 		return malformed(why, "threshold: not an integer from 1 to 64", name);
 	return TUF_OK;
 }
-_Static_assert(TUF_KEYS_MAX == 64, "shape: numbers in texts");
+_Static_assert(TUF_KEYS_MAX == 64 && TUF_PATH_MAX == 256, "shape: numbers in texts");
 
 enum tuf_result shape_check_root(struct tuf_metadata *metadata, struct tuf_why *why)
 {
@@ -163,9 +175,9 @@ static enum tuf_result check_delegation(const json_t *role, struct tuf_why *why)
 		return malformed(why, "terminating: neither true nor false", name);
 	if (!paths == !prefixes)
 		return malformed(why, "needs one of paths and path_hash_prefixes", name);
-	return has_texts_once(paths ? paths : prefixes)
+	return has_patterns(paths ? paths : prefixes)
 		       ? TUF_OK
-		       : malformed(why, "paths: not a list of texts, each once", name);
+		       : malformed(why, "paths: not a list of texts of at most 255 bytes", name);
 }
 
 static enum tuf_result check_delegations(struct tuf_metadata *metadata, struct tuf_why *why)

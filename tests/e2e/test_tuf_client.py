@@ -196,6 +196,7 @@ def test_members_that_are_missing_or_wrong(signer):
                       for role in ({"name": ""}, {"name": "root"}, {"name": "targets"},
                                    {"name": "a" * 300}, {"name": 1}, {"terminating": 0},
                                    {"paths": "*"}, {"paths": [1]}, {"threshold": 0},
+                                   {"paths": ["a" * 256]},
                                    {"path_hash_prefixes": ["0"]})]],
     }
     for role, changes in wrong.items():
@@ -963,6 +964,27 @@ def test_plain_http_is_refused(signer):
         finally:
             tuf_world.ENVIRONMENT["CONNTRACE_TUF_LOOPBACK_HTTP"] = "1"
         equal(w.asked(), [], "requests")
+
+
+def test_https(signer):
+    with World(signer) as w:
+        certificates = {name: w.certificate(name) for name in ("127.0.0.1", "192.0.2.1")}
+        for name, (certificate, key) in certificates.items():
+            server = tuf_world.Server(w.repo.files, (certificate, key))
+            try:
+                base = ("--metadata-url", f"{server.url}/metadata", "refresh")
+                w.refused("unreachable: 2.root.json: ", w.client(*base, code=None))
+                mine = w.client("--ca-file", certificate, *base, code=None)
+                if name == "127.0.0.1":
+                    equal(mine.returncode, 0, mine.stderr)
+                else:
+                    w.refused("unreachable: 2.root.json: ", mine)
+                    other = w.client("--ca-file", certificates["127.0.0.1"][0], *base, code=None)
+                    w.refused("unreachable: 2.root.json: ", other)
+                    equal(server.requests, [], "requests without trust")
+            finally:
+                server.close()
+        equal(w.versions(), ALL_ONE, "kept")
 
 
 def test_folder_as_a_repository(signer):

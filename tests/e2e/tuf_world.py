@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -257,7 +258,8 @@ class Server:
     """Serves files, a dictionary by path. A value that is a number is a status; one that can be
     called is given the request and answers itself."""
 
-    def __init__(self, files):
+    def __init__(self, files, tls=None):
+        """tls: the files of a certificate and its key; the server speaks https then."""
         self.requests = []
         server = self
 
@@ -284,7 +286,13 @@ class Server:
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.http.block_on_close = False
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.http.socket = context.wrap_socket(self.http.socket, server_side=True,
+                                                   do_handshake_on_connect=False)
+            self.http.handle_error = lambda *_: None  # clients that don't trust it hang up
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.http.server_address[1]}"
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
@@ -350,6 +358,15 @@ class World:
     def __exit__(self, *_):
         self.server.close()
         shutil.rmtree(self.dir)
+
+    def certificate(self, address):
+        """Files of a self-signed certificate for an address, and of its key."""
+        files = [os.path.join(self.dir, f"{address}.{end}") for end in ("crt", "key")]
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test",
+                        "-addext", f"subjectAltName=IP:{address}", "-out", files[0], "-keyout",
+                        files[1]], check=True, capture_output=True)
+        return files
 
     def write_root(self, data, code=0):
         path = os.path.join(self.dir, "trusted.json")
