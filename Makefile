@@ -47,6 +47,7 @@ COMMON := \
 	common/chan.c \
 	common/config.c \
 	common/dispatch.c \
+	common/io.c \
 	common/log.c \
 	common/loop.c \
 	common/memfd.c \
@@ -222,6 +223,7 @@ TUF_VERIFY := tuf/verify.c
 TUF_LIB := -ljansson -lcrypto
 
 conntrace-tuf_SRC := $(TUF) $(TUF_VERIFY) \
+	common/io.c \
 	common/log.c \
 	common/wholefile.c \
 	tuf/client.c \
@@ -230,6 +232,7 @@ conntrace-tuf_SRC := $(TUF) $(TUF_VERIFY) \
 conntrace-tuf_LIB := $(TUF_LIB) -lcurl
 
 conntrace-repo_SRC := $(TUF) $(TUF_VERIFY) \
+	common/io.c \
 	common/log.c \
 	common/wholefile.c \
 	repo/content.c \
@@ -275,7 +278,7 @@ test_inherit_SRC := supervisor/inherit.c supervisor/spawn.c common/chan.c common
 test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_keep_SRC := supervisor/custody.c supervisor/inherit.c supervisor/keep.c \
-	supervisor/notify.c supervisor/spawn.c common/chan.c common/log.c common/memfd.c $(DISPATCH)
+	supervisor/notify.c supervisor/spawn.c common/chan.c common/io.c common/log.c common/memfd.c $(DISPATCH)
 test_keep_LIB := -lmsgpackc
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
@@ -284,7 +287,7 @@ test_marker_SRC := exporter/marker.c exporter/loss.c exporter/jsonbuf.c exporter
 	exporter/table.c
 test_manager_SRC := loader/manager.c loader/plan.c loader/procfs.c loader/tracer.c $(DISPATCH)
 test_manager_LIB := -lmsgpackc $(LIBBPF)
-test_memfd_SRC := common/memfd.c
+test_memfd_SRC := common/io.c common/memfd.c
 test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 test_msg_LIB := -lmsgpackc
 test_msgfmt_SRC := common/msgfmt.c
@@ -314,7 +317,7 @@ test_tuf_json_SRC := tuf/canonical.c tuf/json.c tuf/result.c
 test_tuf_json_LIB := -ljansson
 test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
 test_tuf_names_LIB := $(TUF_LIB)
-test_wholefile_SRC := common/wholefile.c
+test_wholefile_SRC := common/io.c common/wholefile.c
 test_unmet_SRC := exporter/unmet.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
 test_tracer_LIB := -lmsgpackc $(LIBBPF)

@@ -8,22 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/io.h"
+
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
-
-static int write_all(int fd, const char *bytes, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
 
 int memfd_seal(const char *name, const void *bytes, size_t len)
 {
@@ -32,7 +19,7 @@ int memfd_seal(const char *name, const void *bytes, size_t len)
 
 	if (fd < 0)
 		return -errno;
-	err = write_all(fd, bytes, len);
+	err = io_write_all(fd, bytes, len);
 	if (!err && fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		err = -errno;
 	if (err) {

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/io.h"
+
 static int read_bytes(int fd, size_t max_bytes, char **bytes, size_t *len)
 {
 	struct stat st;
@@ -57,21 +59,6 @@ int wholefile_read(int dir_fd, const char *name, size_t max_bytes, char **bytes,
 	return err;
 }
 
-static int fill(int fd, const char *bytes, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 int wholefile_write(int dir_fd, const char *name, const void *bytes, size_t len, mode_t mode)
 {
 	char temporary[NAME_MAX + 1];
@@ -85,7 +72,9 @@ int wholefile_write(int dir_fd, const char *name, const void *bytes, size_t len,
 	fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -errno;
-	err = fill(fd, bytes, len);
+	err = io_write_all(fd, bytes, len);
+	if (!err && fsync(fd) < 0)
+		err = -errno;
 	/* A full disk of the network kind says so only now. */
 	if (close(fd) < 0 && !err)
 		err = -errno;

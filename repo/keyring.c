@@ -54,21 +54,12 @@ static json_t *pack_p256(EVP_PKEY *key)
 	return packed;
 }
 
-static bool is_p256(const EVP_PKEY *key)
-{
-	char group[32];
-
-	return EVP_PKEY_is_a(key, "EC") &&
-	       EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1 &&
-	       strcmp(group, "prime256v1") == 0;
-}
-
 /* NULL: neither of the two types. */
 static json_t *pack_public(EVP_PKEY *key)
 {
 	if (EVP_PKEY_is_a(key, "ED25519"))
 		return pack_ed25519(key);
-	return is_p256(key) ? pack_p256(key) : NULL;
+	return tuf_key_is_p256(key) ? pack_p256(key) : NULL;
 }
 
 json_t *keyring_read_public(const char *path)

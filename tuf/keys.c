@@ -22,7 +22,7 @@ static EVP_PKEY *load_ed25519(const char *text)
 	return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, raw, sizeof(raw));
 }
 
-static bool is_p256(const EVP_PKEY *key)
+bool tuf_key_is_p256(const EVP_PKEY *key)
 {
 	char group[32];
 
@@ -51,7 +51,7 @@ static EVP_PKEY *load_pem(const char *text, bool (*is_wanted)(const EVP_PKEY *))
 
 static EVP_PKEY *load_p256(const char *text)
 {
-	return load_pem(text, is_p256);
+	return load_pem(text, tuf_key_is_p256);
 }
 
 static EVP_PKEY *load_rsa(const char *text)

@@ -42,6 +42,9 @@ const struct tuf_key *tuf_keys_find(const struct tuf_keys *keys, const char *id)
 /* The keyid: SHA-256 of the canonical form, in hexadecimal. Returns 0 or a negative errno. */
 int tuf_key_id(const json_t *key, char id[2 * TUF_SHA256_LEN + 1]);
 
+/* Whether a key is one of ECDSA on the curve P-256. */
+bool tuf_key_is_p256(const EVP_PKEY *key);
+
 /*
  * Whether sig is the key's signature of the bytes; key->key must not be NULL. In a file of its own,
  * so that a test can link another answer.

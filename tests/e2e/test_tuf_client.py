@@ -109,7 +109,10 @@ def test_key_types_that_never_count(signer):
 def malformed_texts(good):
     """Texts that must not be taken for metadata, by what is wrong with them."""
     text = good.decode()
-    nested = '{"signed": ' + "[" * 16 + "]" * 16 + ', "signatures": []}'
+
+    def with_member(value):
+        return text.replace('"version": 1', f'"a": {value}, "version": 1', 1).encode()
+
     return {
         "empty": b"",
         "not JSON": b"<html>",
@@ -121,20 +124,19 @@ def malformed_texts(good):
         "no signatures": b'{"signed": ' + json.dumps(json.loads(text)["signed"]).encode() + b"}",
         "signatures are none": text.replace('"keyid"', '"id"').encode(),
         "a name twice": text.replace('"version": 1', '"version": 1, "version": 1', 1).encode(),
-        "a real number": text.replace('"version": 1', '"version": 1.0', 1).encode(),
-        "a large number": text.replace('"version": 1', '"version": 18446744073709551617',
-                                       1).encode(),
+        "a real number": with_member("1.0"),
+        "a large number": with_member("18446744073709551617"),
         "version 0": text.replace('"version": 1', '"version": 0', 1).encode(),
         "version 2^53": text.replace('"version": 1', '"version": 9007199254740992', 1).encode(),
         "version as text": text.replace('"version": 1', '"version": "1"', 1).encode(),
-        "too deep": nested.encode(),
-        "NUL": text.replace('"version": 1', '"a": "\\u0000", "version": 1', 1).encode(),
-        "half a pair": text.replace('"version": 1', '"a": "\\ud800", "version": 1', 1).encode(),
-        "not UTF-8": good.replace(b'"version": 1', b'"a": "\xff", "version": 1', 1),
+        "too deep": with_member("[" * 15 + "]" * 15),
+        "NUL": with_member('"\\u0000"'),
+        "half a pair": with_member('"\\ud800"'),
+        "not UTF-8": with_member('"@"').replace(b"@", b"\xff", 1),
         "other expiry": text.replace(FUTURE, "2099-01-01T00:00:00.000Z").encode(),
         "no such day": text.replace(FUTURE, "2099-02-30T00:00:00Z").encode(),
         "spec 2.0": text.replace("1.0.31", "2.0.0").encode(),
-        "too many values": b'{"signed": {}, "signatures": [' + b"0," * 7000 + b"0]}",
+        "too many signatures": b'{"signed": {}, "signatures": [' + b"0," * 7000 + b"0]}",
     }
 
 
