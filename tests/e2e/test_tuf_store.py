@@ -4,6 +4,7 @@ that touches it: every file is whole, old or new, and the next run goes on."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -17,19 +18,24 @@ ENDS = ("error=ENOSPC", "error=EIO", "signal=KILL")
 TIMES_MAX = 200
 
 
-def inject(w, call, how, when):
-    """A refresh in which the when-th such call fails. Returns whether there was one."""
+def trace(w, *options):
+    """A refresh under strace, which sees the calls on the folder and its files. Gives the exit
+    status and what strace wrote."""
     log = os.path.join(w.dir, "strace")
     names = [name for role in tuf_world.TOP for name in (f"{role}.json", f".{role}.json.tmp")]
     paths = [word for name in ("", *names) for word in ("-P", os.path.join(w.metadata, name))]
     done = subprocess.run(
-        ["strace", "-f", "-o", log, *paths, "-e", f"trace={call}", "-e", f"inject={call}:{how}:when={when}",
-         os.path.join(BIN, "conntrace-tuf"), "--metadata-dir", w.metadata, "--metadata-url",
-         f"file://{w.dir}/copy/metadata", "refresh"],
+        ["strace", "-f", "-o", log, *paths, *options, os.path.join(BIN, "conntrace-tuf"),
+         "--metadata-dir", w.metadata, "--metadata-url", f"file://{w.dir}/copy/metadata", "refresh"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env=tuf_world.ENVIRONMENT, timeout=60, check=False)
     with open(log, encoding="utf-8", errors="replace") as file:
-        text = file.read()
+        return done, file.read()
+
+
+def inject(w, call, how, when):
+    """A refresh in which the when-th such call fails. Returns whether there was one."""
+    done, text = trace(w, "-e", f"trace={call}", "-e", f"inject={call}:{how}:when={when}")
     check(done.returncode in (0, 1, -9, 137), f"{call} {how} {when}: exit {done.returncode}")
     return "(INJECTED)" in text or "killed by SIGKILL" in text
 
@@ -94,7 +100,24 @@ def try_all(call, how):
         signer.close()
 
 
+def test_each_file_is_on_disk_before_it_is_named():
+    signer = tuf_world.RepoSigner()
+    try:
+        with World(signer) as w:
+            copy_repository(w)
+            done, text = trace(w, "-y", "-e", "trace=write,fsync,renameat")
+            equal(done.returncode, 0, "exit status")
+            calls = re.findall(r"^\d+ +(write|fsync|renameat)\(\d+<[^>]*?(\.json\.tmp)?>", text,
+                               re.MULTILINE)
+            calls = [call + " file" * bool(temporary) for call, temporary in calls]
+            each = ["write file", "fsync file", "renameat", "fsync"]
+            equal(calls, each * 3, "calls for timestamp, snapshot, targets")
+    finally:
+        signer.close()
+
+
 def tests():
+    yield test_each_file_is_on_disk_before_it_is_named
     for call in CALLS:
         for how in ENDS:
             def test(call=call, how=how):

@@ -286,12 +286,12 @@ class Server:
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
         self.http.block_on_close = False
+        self.http.handle_error = lambda *_: None  # clients hang up: that is what is tested
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
             self.http.socket = context.wrap_socket(self.http.socket, server_side=True,
                                                    do_handshake_on_connect=False)
-            self.http.handle_error = lambda *_: None  # clients that don't trust it hang up
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.http.server_address[1]}"
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
@@ -303,24 +303,32 @@ class Server:
 
 
 def endless(handler):
+    """As many bytes as are taken; the time is there for a client that never hangs up."""
     handler.send_response(200)
     handler.end_headers()
+    end = time.monotonic() + 20
     try:
-        for _ in range(4096):  # 16 MiB, more than any limit
-            handler.wfile.write(b" " * 4096)
+        while time.monotonic() < end:
+            handler.wfile.write(b" " * 65536)
     except OSError:
         pass
 
 
-def slow(handler):
+def trickle(handler, chunk=100):
+    """Ten seconds for less than any limit: never idle, and never done in time."""
     handler.send_response(200)
     handler.end_headers()
     try:
         for _ in range(100):
-            handler.wfile.write(b" ")
+            handler.wfile.write(b" " * chunk)
+            handler.wfile.flush()
             time.sleep(0.1)
     except OSError:
         pass
+
+
+def silent(handler):
+    trickle(handler, 0)
 
 
 def dropped(handler):
