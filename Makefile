@@ -19,7 +19,7 @@ WARN    := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmis
            -Wformat=2 -Wvla
 ifeq ($(SAN),)
 HARDEN  := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
-           -fcf-protection -fPIE
+           -fcf-protection -fPIE -ffile-prefix-map=$(CURDIR)=.
 HARDLD  := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 else
 # The same program with AddressSanitizer and UBSan: make san
@@ -245,8 +245,17 @@ conntrace-repo_SRC := $(TUF) $(TUF_VERIFY) \
 	repo/workspace.c
 conntrace-repo_LIB := $(TUF_LIB)
 
-PROGRAMS := conntraced conntrace conntrace-loader conntrace-exporter conntrace-poller \
-            conntrace-verifier conntrace-tuf conntrace-repo
+# For people, in bin; what conntraced starts, in libexec/conntrace.
+TOOLS := \
+	conntrace \
+	conntrace-repo \
+	conntrace-tuf
+CHILDREN := \
+	conntrace-exporter \
+	conntrace-loader \
+	conntrace-poller \
+	conntrace-verifier
+PROGRAMS := conntraced $(TOOLS) $(CHILDREN)
 BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 
 # --- what each test links ------------------------------------------------------------------------
@@ -355,8 +364,9 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all signer btf-archive arm run check check-matrix tests replays chaos bench bench-load \
-	features fuzz lint format docs san install clean help
+.PHONY: all signer btf-archive arm run check check-matrix check-package tests replays chaos bench bench-load \
+	features fuzz lint format docs san man install \
+	dist deb rpm clean help
 .DELETE_ON_ERROR:
 
 all: $(PROGRAM_FILES) $(OBJECT_FILES) ## build every program and BPF object (the default)
@@ -434,7 +444,8 @@ $(O)/share/%.bpf.o: bpf/%.bpf.c
 	@mkdir -p $(@D) $(O)/obj/bpf
 	@rm -f $@
 	$(call say,BPF,$<)
-	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -MMD -MP \
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -D__TARGET_ARCH_$(BPF_ARCH) \
+		-ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -MMD -MP \
 		-MF $(O)/obj/bpf/$*.d -MT $@ -c -o $@ $<
 	$(Q)$(STRIP) -g $@
 
@@ -511,6 +522,11 @@ chaos: ## kill, stop, reload, fill and exhaust at random, under load: CHAOS="--s
 	+@$(SUBMAKE) arm $(O)/bench/conngen
 	@exec python3 tests/e2e/chaos.py $(CHAOS)
 
+check-package: ## the Debian package in an emulated Debian 12: 5 to 10 minutes, root; not part of check
+	@./bootstrap deps package
+	+@$(SUBMAKE) $(O)/bench/conngen dist
+	@exec tests/run --build $(O) package
+
 bench: ## what tracing costs, beside tcplife; BENCH= its options
 	@./bootstrap deps check
 	+@$(SUBMAKE) arm $(O)/bench/conngen
@@ -559,11 +575,42 @@ san: ## everything with AddressSanitizer and UBSan, in $(O)/san
 
 # --- installing ---------------------------------------------------------------------------------
 
-# What people call; the others are started by conntraced.
-TOOLS    := conntrace conntrace-tuf conntrace-repo
-CHILDREN := $(filter-out conntraced $(TOOLS),$(PROGRAMS))
+# Pages written for a reader of man(1); the others are made of docs/, so that they say the same.
+MAN_PAGES := $(wildcard packaging/man/*.[1-8]) \
+	$(O)/man/conntrace.yaml.5 \
+	$(O)/man/conntrace-records.5
 
-install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilities only as root
+$(O)/man/conntrace.yaml.5: docs/configuration.md
+$(O)/man/conntrace-records.5: docs/record.md
+$(O)/man/%.5: docs/mdoc
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)
+	$(Q)docs/mdoc $* $(filter %.md,$^) >$@
+
+man: $(MAN_PAGES) ## the manual pages that are made of docs/
+
+SYSTEMD := $(PREFIX)/lib/systemd/system
+DOC     := $(PREFIX)/share/doc/conntrace
+
+# What is installed as it is but for the paths in it: file:where.
+TEXTS := \
+	packaging/systemd/conntraced.service:$(SYSTEMD)/conntraced.service \
+	packaging/systemd/conntrace-logrotate.service:$(SYSTEMD)/conntrace-logrotate.service \
+	packaging/systemd/conntrace-logrotate.timer:$(SYSTEMD)/conntrace-logrotate.timer \
+	packaging/systemd/sysusers.conf:$(PREFIX)/lib/sysusers.d/conntrace.conf \
+	packaging/systemd/tmpfiles.conf:$(PREFIX)/lib/tmpfiles.d/conntrace.conf \
+	packaging/logrotate/conntrace:/etc/logrotate.d/conntrace \
+	packaging/completion/conntrace:$(PREFIX)/share/bash-completion/completions/conntrace \
+	packaging/completion/conntraced:$(PREFIX)/share/bash-completion/completions/conntraced \
+	packaging/systemd/nat.conf:$(DOC)/examples/nat.conf \
+	README.md:$(DOC)/README.md \
+	$(foreach page,$(wildcard docs/*.md),$(page):$(DOC)/$(page)) \
+	$(foreach page,$(MAN_PAGES),$(page):$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+
+# Empty: leave owner and capabilities to who packs the files.
+ARM := yes
+
+install: all man ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilities only as root
 	@for btf in $(ARCHIVE_FILES); do \
 		test -z "$$(find $(OBJECT_FILES) -newer $$btf)" || { \
 			echo "$$btf is older than the BPF objects, which may read more than it has:" \
@@ -572,18 +619,55 @@ install: all ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabilitie
 		}; \
 	done
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
-		$(DESTDIR)$(OBJECTDIR)/btf $(DESTDIR)/etc/conntrace
+		$(DESTDIR)$(OBJECTDIR) $(DESTDIR)/etc/conntrace
 	install -m 0755 $(TOOLS:%=$(O)/bin/%) $(DESTDIR)$(PREFIX)/bin/
 	install -m 0755 $(O)/bin/conntraced $(DESTDIR)$(SBINDIR)/
 	install -m 0755 $(CHILDREN:%=$(O)/bin/%) $(DESTDIR)$(LIBEXECDIR)/
 	install -m 0644 $(OBJECT_FILES) $(DESTDIR)$(OBJECTDIR)/
 	rm -f $(DESTDIR)$(OBJECTDIR)/btf/*.btf # those of other objects
-	$(if $(ARCHIVE_FILES),install -m 0644 $(ARCHIVE_FILES) $(DESTDIR)$(OBJECTDIR)/btf/)
+	$(if $(ARCHIVE_FILES),install -D -m 0644 -t $(DESTDIR)$(OBJECTDIR)/btf $(ARCHIVE_FILES))
+	set -e; for text in $(TEXTS); do \
+		install -D -m 0644 "$${text%%:*}" "$(DESTDIR)$${text#*:}"; \
+	done
+	sed -i 's|/usr/sbin/conntraced|$(SBINDIR)/conntraced|' $(DESTDIR)$(SYSTEMD)/conntraced.service
 	test -e $(DESTDIR)/etc/conntrace/conntrace.yaml || \
 		install -m 0644 packaging/etc/conntrace.yaml $(DESTDIR)/etc/conntrace/
-	test "$$(id -u)" != 0 || packaging/dev/arm $(ARM_NAT) $(DESTDIR)$(LIBEXECDIR)/conntrace-loader \
+	test "$$(id -u)" != 0 -o -z "$(ARM)" || packaging/dev/arm $(ARM_NAT) $(DESTDIR)$(LIBEXECDIR)/conntrace-loader \
 		$(BPF_OBJECTS:%=$(DESTDIR)$(OBJECTDIR)/%.bpf.o) \
 		$(ARCHIVE_FILES:$(O)/share/%=$(DESTDIR)$(OBJECTDIR)/%)
+
+# --- packing -----------------------------------------------------------------------------------
+
+# The date of what is packed is that of the changelog, so that the same source gives the same bytes.
+CHANGELOG := packaging/debian/changelog
+SOURCE_DATE_EPOCH ?= $(shell date -d "$$(sed -n 's/^ -- .*>  //p' $(CHANGELOG) | head -n 1)" +%s)
+export SOURCE_DATE_EPOCH
+
+DIST    := $(O)/dist
+RELEASE := conntrace-$(VERSION)
+TARBALL := $(DIST)/$(RELEASE).tar.gz
+
+dist: ## the source tarball, in O/dist
+	@mkdir -p $(DIST)
+	$(call say,TAR,$(TARBALL))
+	$(Q){ git ls-files 2>/dev/null || find . -path ./$(O) -prune -o -type f -printf '%P\n'; } | \
+		tar --create --files-from=- --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 \
+			--numeric-owner --mode=a+rX,u+w,go-w --transform='s|^|$(RELEASE)/|' | \
+		gzip -9n >$(TARBALL).new
+	$(Q)mv $(TARBALL).new $(TARBALL)
+
+# Both are built of the tarball, in a directory of their own.
+deb: dist ## the Debian package, its SBOM and checksum, in O/dist
+	@./bootstrap deps deb
+	rm -f $(DIST)/*.deb
+	packaging/build-deb $(TARBALL) $(O)/deb $(DIST)
+	packaging/sbom $(DIST)/*.deb
+
+rpm: dist ## the RPM, its SBOM and checksum, in O/dist
+	@./bootstrap deps rpm
+	rm -f $(DIST)/*.rpm
+	packaging/build-rpm $(TARBALL) $(O)/rpm $(DIST)
+	packaging/sbom $(DIST)/*.rpm
 
 clean: ## remove what was built
 	rm -rf $(O)

@@ -127,13 +127,9 @@ def partition_table(sectors):
     return struct.pack("<440xIH16s48xH", DISK_ID, 0, entry, 0xaa55)
 
 
-def build(directory, programs):
-    """Make the image in a directory, with the libraries that these programs need, too."""
-    place, path = (os.path.join(directory, name) for name in ("tree", "root.img"))
-    shutil.rmtree(place, ignore_errors=True)
-    tree = Tree(place)
-    fill(tree, programs)
-    mib = size_of(place) * 5 // 4 // MIB + 16
+def write(place, path, spare_mib=16):
+    """Make an image of a directory."""
+    mib = size_of(place) * 5 // 4 // MIB + spare_mib
     with open(path, "wb") as image:
         image.truncate(FIRST_SECTOR * SECTOR + mib * MIB)
         image.write(partition_table(FIRST_SECTOR + mib * MIB // SECTOR))
@@ -143,5 +139,14 @@ def build(directory, programs):
                           stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise ImageError(f"mke2fs: exit status {done.returncode}: {done.stdout.strip()}")
+
+
+def build(directory, programs):
+    """Make the image in a directory, with the libraries that these programs need, too."""
+    place, path = (os.path.join(directory, name) for name in ("tree", "root.img"))
+    shutil.rmtree(place, ignore_errors=True)
+    tree = Tree(place)
+    fill(tree, programs)
+    write(place, path)
     shutil.rmtree(place)
     return path

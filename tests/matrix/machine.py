@@ -28,7 +28,7 @@ class Ended:
     console: list = dataclasses.field(default_factory=list)
 
 
-def command(kernel, root, payload, lines, timeout_s, append):
+def command(kernel, root, payload, lines, timeout_s, append, writable):
     arguments = f"root={image.ROOT} ro init=/init console=ttyS0 quiet panic=-1 mitigations=off"
     # However this process ends, its guests do not go on.
     return ["setpriv", "--pdeathsig", "TERM",
@@ -37,7 +37,7 @@ def command(kernel, root, payload, lines, timeout_s, append):
             "-display", "none", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS),
             "-m", f"{MEMORY_MIB}M", "-kernel", kernel.vmlinuz, "-append", f"{arguments} {append}".strip(),
             "-device", "nvme,id=disks,serial=conntrace",
-            "-drive", f"if=none,id=root,format=raw,readonly=on,file={root}",
+            "-drive", f"if=none,id=root,format=raw,readonly={'off' if writable else 'on'},file={root}",
             "-device", "nvme-ns,drive=root,nsid=1",
             "-drive", f"if=none,id=payload,format=raw,readonly=on,file={payload}",
             "-device", "nvme-ns,drive=payload,nsid=2",
@@ -66,8 +66,9 @@ def what_is_wrong(status, guest_status, timeout_s):
     return ""
 
 
-def boot(kernel, root, payload, directory, timeout_s, append=""):
-    """Run a guest to its end; what it said stays in the directory."""
+def boot(kernel, root, payload, directory, timeout_s, append="", writable=False):
+    """Run a guest to its end; what it said stays in the directory. A root that is writable is
+    changed; of the words of the kernel's command line that contradict each other the last counts."""
     console, report, status = (os.path.join(directory, name)
                                for name in ("console", "report", "status"))
     for line in (console, report, status):
@@ -75,7 +76,7 @@ def boot(kernel, root, payload, directory, timeout_s, append=""):
             os.unlink(line)
     began = time.monotonic()
     done = subprocess.run(command(kernel, root, payload, (console, report, status), timeout_s,
-                                  append), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  append, writable), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     said = re.search(r"^exit (\d+)\s*$", read(status), re.MULTILINE)
     wrong = what_is_wrong(done.returncode, int(said.group(1)) if said else None, timeout_s)
