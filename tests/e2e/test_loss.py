@@ -186,18 +186,21 @@ def test_a_full_ring_is_told_by_count_cause_and_time():
 
 def test_updates_that_a_walk_leaves_out_are_told():
     with network_namespace() as (prefix, _), traced(snapshot_interval="200ms") as tracer:
+        pid = exporter_of(tracer)
+        os.kill(pid, signal.SIGSTOP)
+        ends = 200 + connect(prefix, TOO_MANY)
+        # Their updates are due, and nobody reads: a walk waits in vain. It ends all the same.
         idle = subprocess.Popen([*prefix, CONNGEN, "idle", "--addr", ADDRESS, "--connections", "100",
                                  "--hold-until-stdin-eof"], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE)
         try:
-            wait_for("the idle connections", lambda: counts(tracer)["submitted_open"] == 200)
-            pid = exporter_of(tracer)
-            os.kill(pid, signal.SIGSTOP)
-            ends = 200 + connect(prefix, TOO_MANY)
-            # Nobody reads: a walk waits in vain. It ends all the same.
             wait_for("updates left out", lambda: counts(tracer)["deferred_update"] >= 200, 3)
             os.kill(pid, signal.SIGCONT)
+            # Left out is not forgotten.
+            wait_for("their updates", lambda: sum(
+                r["event"] == "update" and r["bytes_sent"] == 0 for r in tracer.records()) >= 200)
         finally:
+            os.kill(pid, signal.SIGCONT)
             idle.communicate()
         all_ended(tracer, ends)
         now = all_told(tracer)
