@@ -115,6 +115,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/object.c \
 	loader/plan.c \
 	loader/procfs.c \
+	loader/reuse.c \
 	loader/sandbox.c \
 	loader/settings.c \
 	loader/tracer.c \

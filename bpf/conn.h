@@ -338,7 +338,7 @@ static __always_inline __u8 direction_guess(const struct tuple *tuple)
 /* Room in the ring, zeroed, with what every record carries; NULL when the ring is full. */
 static __always_inline struct event *event_reserve(struct report *report)
 {
-	__u64 seq = report->seq++;
+	__u64 seq = report->cpu == EVENT_CPU_WALK ? walk_number() : report->seq++;
 	struct event *event = bpf_ringbuf_reserve(&ring, sizeof(*event), 0);
 
 	if (!event) {

@@ -360,9 +360,20 @@ struct settings {
 	__ct_u32 seeded;  /* 1: what was open before the tracer is known; more is unaccounted for */
 	__ct_u64 walk_id; /* of the snapshot walk under way; 0 = on the tick, nobody asked for it */
 	__ct_u64 walk_waits_until_ns; /* for room in the ring; CLOCK_MONOTONIC */
+	/* Which tracer's programs act on what the hooks bring: those of constants.generation. */
+	__ct_u32 generation;
+	/* That of a tracer that takes over from another with its maps; 0 = none. While it is set
+	   both act on connections, and who comes first to a change of state has it. */
+	__ct_u32 takeover;
+	__ct_u32 layout; /* SETTINGS_LAYOUT of who made these maps */
+	__ct_u32 pad;
+	__ct_u64 walk_seq; /* the next number of EVENT_CPU_WALK */
 	struct settings_slot slots[2];
 };
-_Static_assert(sizeof(struct settings) == 1336, "settings: size");
+_Static_assert(sizeof(struct settings) == 1360, "settings: size");
+
+/* Raised when what a map holds means something else without having another size. */
+#define SETTINGS_LAYOUT 1u
 
 /*
  * What is fixed when the programs are loaded: the only thing in the data section CONSTANTS_SECTION.
@@ -384,8 +395,10 @@ struct constants {
 	/* A UDP flow without a datagram for so long has ended. */
 	__ct_u64 flow_idle_ns;
 	__ct_u64 flow_idle_assured_ns;
+	__ct_u32 generation; /* of the tracer, from 1 */
+	__ct_u32 pad;
 };
-_Static_assert(sizeof(struct constants) == 64, "constants: size");
+_Static_assert(sizeof(struct constants) == 72, "constants: size");
 
 #define CONSTANTS_SECTION ".rodata.constants"
 
@@ -399,6 +412,9 @@ _Static_assert(sizeof(struct constants) == 64, "constants: size");
 #define MAP_CONN_TABLE   "conn_table"
 #define MAP_FLOW_TABLE   "flow_table"
 #define MAP_FLOW_SOCKETS "flow_sockets"
+#define MAP_FLOW_WORKS   "flow_works"
+#define MAP_WORKS        "works"
+#define MAP_COOKIES      "cookies"
 
 /* Names of the programs, the same in every object that has one for it. */
 #define PROGRAM_SET_STATE  "trace_set_state"

@@ -297,7 +297,7 @@ static __always_inline void on_udp_destroy(struct sock *sk, __u32 hook)
 	struct flow_work *work;
 	struct flow_key key;
 
-	if (!socket || !count)
+	if (!socket || !count || !is_in_charge(false))
 		return;
 	COUNT(count, run_udp_end);
 	key = socket->last;
@@ -423,7 +423,7 @@ static __always_inline void on_udp_send(struct sk_buff *skb, struct flowi4 *fl4,
 	int failed = 0;
 
 	sk = READ(TYPED_POINTERS, failed, skb, sk);
-	if (!sk || !count || !sk_is_udp(sk))
+	if (!sk || !count || !sk_is_udp(sk) || !is_in_charge(false))
 		return;
 	COUNT(count, run_udp_send);
 	before = READ(TYPED_POINTERS, failed, skb, transport_header) + UDP_HEADER_BYTES -
@@ -489,7 +489,7 @@ static __always_inline void on_udp_receive(struct sock *sk, struct sk_buff *skb,
 	unsigned char *head;
 	int failed = 0;
 
-	if (len < 0 || !count || !sk_is_udp(sk))
+	if (len < 0 || !count || !sk_is_udp(sk) || !is_in_charge(false))
 		return;
 	if (len == 0 && READ(TYPED_POINTERS, failed, skb, users.refs.counter) > 1)
 		return;

@@ -86,15 +86,19 @@ static __always_inline bool state_changed(struct sock *sk, struct run *run, int 
 static __always_inline void on_state(struct sock *sk, int oldstate, int newstate)
 {
 	bool accepted = oldstate == TCP_SYN_RECV && newstate != TCP_CLOSE;
+	__u8 change = (__u8)(oldstate << 4 | newstate); /* TCP_MAX_STATES is 14 */
 	struct run run;
 
 	if (!accepted && !(STATE_BIT(newstate & 31) & STATES_OF_INTEREST))
 		return;
-	if (!sk_is_tcp(sk) || !run_begin(&run, HOOK_STATE))
+	if (!sk_is_tcp(sk) || !is_in_charge(true) || change_is_noted(sk, change))
+		return;
+	if (!run_begin(&run, HOOK_STATE))
 		return;
 	COUNT(run.count, run_set_state);
 	if (state_changed(sk, &run, oldstate, newstate, accepted))
 		report_change(sk, &run);
+	change_note(sk, change);
 	run_end(&run);
 }
 
@@ -103,7 +107,7 @@ static __always_inline void on_listen(struct sock *sk)
 {
 	struct counters *count = counters_get();
 
-	if (!count || !sk_is_tcp(sk))
+	if (!count || !sk_is_tcp(sk) || !is_in_charge(true))
 		return;
 	COUNT(count, run_listen);
 	conn_listen(sk, count);
@@ -114,7 +118,7 @@ static __always_inline void on_accept(struct sock *sk)
 {
 	struct counters *count = counters_get();
 
-	if (!count || !sk_is_tcp(sk))
+	if (!count || !sk_is_tcp(sk) || !is_in_charge(true))
 		return;
 	COUNT(count, run_accept);
 	conn_accept(sk);
@@ -125,7 +129,7 @@ static __always_inline void on_child(struct sock *listener, struct sock *sk)
 {
 	struct counters *count = counters_get();
 
-	if (!count || !store_is_table() || !sk_is_tcp(sk))
+	if (!count || !store_is_table() || !sk_is_tcp(sk) || !is_in_charge(true))
 		return;
 	COUNT(count, run_child);
 	conn_inherit(listener, sk, count);
@@ -148,6 +152,8 @@ static __always_inline void on_destroy(struct sock *sk)
 	struct conn *conn = store_get(sk);
 	struct run run;
 
+	if (!is_in_charge(true))
+		return;
 	if (!conn_is_open(conn) && !(TYPED_POINTERS && was_unseen(sk, conn))) {
 		if (conn && store_is_table())
 			table_forget(sk);
@@ -161,6 +167,8 @@ static __always_inline void on_destroy(struct sock *sk)
 	report_fill(run.report, EVENT_CLOSE, TCP_CLOSE, conn);
 	report_change(sk, &run);
 	conn_forget(sk, conn, run.count);
+	if (store_is_table())
+		table_forget(sk);
 	run_end(&run);
 }
 

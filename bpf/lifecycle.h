@@ -136,19 +136,51 @@ static __always_inline void conn_count_end(const struct conn *conn, struct count
 }
 
 /*
- * The change to CLOSE was seen. Nothing is remembered any more but that, in socket storage, for the
- * destruction of the socket. conn may be NULL, and must not be used after it.
+ * Two tracers are attached, one of which takes over: each change of state comes to both, one right
+ * after the other. Whether the other has dealt with it.
+ */
+static __always_inline bool change_is_noted(struct sock *sk, __u8 change)
+{
+	__u32 takeover = takeover_get();
+	const struct conn *conn;
+
+	if (!takeover)
+		return false;
+	conn = store_get(sk);
+	return conn && conn->change == change && conn->takeover == (__u8)takeover;
+}
+
+static __always_inline void change_note(struct sock *sk, __u8 change)
+{
+	__u32 takeover = takeover_get();
+	struct conn *conn;
+
+	if (!takeover)
+		return;
+	conn = store_get(sk);
+	if (!conn)
+		return;
+	conn->change = change;
+	conn->takeover = (__u8)takeover;
+}
+
+/*
+ * The change to CLOSE was seen. Nothing is remembered any more but that, until the destruction of
+ * the socket: in socket storage, and in the table for another tracer that comes to it second. conn
+ * may be NULL, and must not be used after it.
  */
 static __always_inline void conn_forget(struct sock *sk, struct conn *conn, struct counters *count)
 {
-	if (!conn && !store_is_table())
+	bool kept = !store_is_table() || takeover_get();
+
+	if (!conn && kept)
 		conn = conn_create(sk, count);
 	if (!conn)
 		return;
 	conn->flags = CONN_CLOSED;
 	conn->owner = OWNER_UNKNOWN;
 	conn->closer = CLOSER_NONE;
-	if (store_is_table())
+	if (!kept)
 		table_forget(sk);
 }
 

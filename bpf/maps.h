@@ -98,4 +98,35 @@ static __always_inline const struct settings_slot *settings_get(void)
 	return all ? &all->slots[all->active & 1] : NULL;
 }
 
+/*
+ * Whether this tracer acts on what a hook brings. twice_is_noticed: it may although another acts,
+ * too, as long as one takes over from the other.
+ */
+static __always_inline bool is_in_charge(bool twice_is_noticed)
+{
+	__u32 zero = 0;
+	const struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	return all &&
+	       (all->generation == constants.generation || (twice_is_noticed && all->takeover));
+}
+
+/* settings.takeover */
+static __always_inline __u32 takeover_get(void)
+{
+	__u32 zero = 0;
+	const struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	return all ? all->takeover : 0;
+}
+
+/* The walk's numbers go on when another tracer takes over. One walk at a time. */
+static __always_inline __u64 walk_number(void)
+{
+	__u32 zero = 0;
+	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	return all ? all->walk_seq++ : 0;
+}
+
 #endif

@@ -30,7 +30,11 @@ struct conn {
 	__u8 flags;
 	__u8 tenant; /* 1: the owner is in the tracer's pid namespace */
 	__u8 closer; /* enum event_closer */
-	__u8 pad[3];
+	/* While a tracer takes over: the change of state that one of the two has dealt with, and in
+	   which takeover. */
+	__u8 change;
+	__u8 takeover;
+	__u8 pad;
 	__u64 told; /* what the walk's last record of it said: bpf/snapshot.h; 0 = none */
 };
 _Static_assert(sizeof(struct conn) == 72, "conn: size");

@@ -126,6 +126,7 @@ FORMAT(start, msg_start);
 
 static const struct msgfmt_field loaded_fields[] = {
 	FLAG(msg_loaded, adopted),
+	FLAG(msg_loaded, ring_kept),
 	STRUCT(msg_loaded, manifest, &manifest),
 };
 FORMAT(loaded, msg_loaded);
@@ -289,6 +290,9 @@ static const struct msgfmt_field custody_fields[] = {
 	STRUCT(msg_custody, manifest, &manifest),
 };
 FORMAT(custody, msg_custody);
+
+static const struct msgfmt_field taken_fields[] = {UINT(msg_taken, reserved, 0, 0)};
+FORMAT(taken, msg_taken);
 
 static const struct msgfmt *const formats[MSG_TYPE_COUNT] = {
 #define X(upper, lower, from, to, phases, fds_min, fds_max, frame_max, meaning) \

@@ -74,7 +74,8 @@ struct msg_start {
 };
 
 struct msg_loaded {
-	uint32_t adopted; /* 1: these are the very maps that came with START; 0: new ones */
+	uint32_t adopted;   /* 1: all these are what came with START; 0: the programs are new */
+	uint32_t ring_kept; /* 1: ring, counters and ledger are what came with START */
 	struct msg_manifest manifest;
 };
 
@@ -163,6 +164,10 @@ struct msg_tracer {
 /* With two fds: conntrack events, joined; a dump, to be read. Without: they are not to be had. */
 struct msg_nat {
 	uint32_t netns; /* inode number of their network namespace; 0 = no fds */
+};
+
+struct msg_taken {
+	uint32_t reserved; /* 0 */
 };
 
 struct msg_ready {
@@ -341,6 +346,7 @@ union msg {
 	struct msg_records records;
 	struct msg_done done;
 	struct msg_custody custody;
+	struct msg_taken taken;
 };
 
 /*

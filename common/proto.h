@@ -109,7 +109,9 @@ enum phase {
 	X(CUSTODY, custody, R_SUPERVISOR, R_SUPERVISOR, P_ANY, 0, 48, 2048, \
 	  "what a supervisor leaves to the next one, in a sealed memfd beside the fds") \
 	X(NAT, nat, R_LOADER | R_SUPERVISOR, R_SUPERVISOR | R_EXPORTER, P_READY | P_RUNNING, 0, 2, \
-	  64, "sockets that tell of address translation, or word that there are none")
+	  64, "sockets that tell of address translation, or word that there are none") \
+	X(TAKEN, taken, R_SUPERVISOR, R_LOADER, P_RUNNING, 0, 0, 64, \
+	  "the tracer is in custody, the one before it is let go")
 /* clang-format on */
 
 enum msg_type {

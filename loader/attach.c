@@ -129,9 +129,11 @@ static int set_options(struct bpf_object *obj, const struct manager_options *opt
 	return err;
 }
 
-static struct bpf_object *open_object(const struct manager *manager, const struct object *object,
-				      const struct btf_choice *btf, char *why, size_t cap, int *err)
+static struct bpf_object *open_object(struct manager *manager, const struct attach_from *from,
+				      char *why, size_t cap, int *err)
 {
+	const struct object *object = from->object;
+	const struct btf_choice *btf = from->btf;
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "conntrace",
 		    .btf_custom_path = btf->path[0] ? btf->path : NULL,
 		    .kernel_log_buf = verifier_log, .kernel_log_size = sizeof(verifier_log));
@@ -142,9 +144,14 @@ static struct bpf_object *open_object(const struct manager *manager, const struc
 		return NULL;
 	}
 	*err = set_options(obj, &manager->options);
+	if (*err)
+		snprintf(why, cap, "the object is not this version's: reinstall conntrace");
+	else
+		*err = reuse_maps(obj, from->old, &manager->reuse);
 	if (!*err)
 		return obj;
-	snprintf(why, cap, "the object is not this version's: reinstall conntrace");
+	if (!why[0])
+		snprintf(why, cap, "maps of the tracer before: %s", strerror(-*err));
 	bpf_object__close(obj);
 	return NULL;
 }
@@ -229,8 +236,8 @@ static void read_statistics(struct manager *manager, const struct statistics *st
  * Twice if need be: asked for its statistics alone the verifier doesn't say why it refuses, so then
  * it is asked again.
  */
-static int load(struct manager *manager, struct tracer *tracer, const struct object *object,
-		const struct btf_choice *btf, bool explained, char *why, size_t cap)
+static int load(struct manager *manager, struct tracer *tracer, const struct attach_from *from,
+		bool explained, char *why, size_t cap)
 {
 	struct statistics *statistics = calloc(1, sizeof(*statistics));
 	struct bpf_object *obj;
@@ -240,7 +247,8 @@ static int load(struct manager *manager, struct tracer *tracer, const struct obj
 		return err;
 	verifier_log[0] = '\0';
 	first_warning[0] = '\0';
-	obj = open_object(manager, object, btf, why, cap, &err);
+	why[0] = '\0';
+	obj = open_object(manager, from, why, cap, &err);
 	if (obj) {
 		if (!explained)
 			ask_statistics(obj, manager->options.type, statistics);
@@ -257,25 +265,25 @@ static int load(struct manager *manager, struct tracer *tracer, const struct obj
 	return err;
 }
 
-int attach_load(struct manager *manager, struct tracer *tracer, const struct object *object,
-		const struct btf_choice *btf, char *why, size_t cap)
+int attach_load(struct manager *manager, struct tracer *tracer, const struct attach_from *from,
+		char *why, size_t cap)
 {
 	int err;
 
 	tracer->type = manager->options.type;
 	tracer->store = manager->options.plan.store;
 	libbpf_set_print(on_libbpf);
-	err = load(manager, tracer, object, btf, false, why, cap);
+	err = load(manager, tracer, from, false, why, cap);
 	if (err) {
 		tracer_close(tracer);
 		tracer->type = manager->options.type;
 		tracer->store = manager->options.plan.store;
-		err = load(manager, tracer, object, btf, true, why, cap);
+		err = load(manager, tracer, from, true, why, cap);
 	}
 	if (err)
 		tracer_close(tracer);
 	else
-		tracer->identity = object->identity;
+		tracer->identity = from->object->identity;
 	return err;
 }
 

@@ -11,13 +11,20 @@
 #include "loader/object.h"
 #include "loader/tracer.h"
 
+/* What a tracer is made of. */
+struct attach_from {
+	const struct object *object;
+	const struct btf_choice *btf;
+	const struct tracer *old; /* whose maps are used as far as they fit (manager.reuse) */
+};
+
 /*
  * Create the maps and have the planned programs verified; their fds become the tracer's, which must
  * have none. Returns 0, -EACCES if the kernel's verifier refused a program, another negative errno;
  * with what libbpf or the verifier said in why.
  */
-int attach_load(struct manager *manager, struct tracer *tracer, const struct object *object,
-		const struct btf_choice *btf, char *why, size_t cap);
+int attach_load(struct manager *manager, struct tracer *tracer, const struct attach_from *from,
+		char *why, size_t cap);
 
 /*
  * Attach the loaded programs; the links become the tracer's. What passes (EAGAIN, EBUSY ...) is

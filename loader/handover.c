@@ -22,7 +22,7 @@ static uint32_t entries_of(const struct manager_options *options, int map,
 		return options->ring_bytes;
 	if (map == TRACER_CONNECTIONS && options->plan.store == STORE_TABLE)
 		return options->table_entries;
-	if (map == TRACER_FLOWS)
+	if (map == TRACER_FLOWS || map == TRACER_FLOW_SOCKETS)
 		return options->flow_entries;
 	return row->max_entries;
 }

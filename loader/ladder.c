@@ -234,18 +234,17 @@ static enum step_result step_adopt(struct ladder *ladder, struct report *report)
 		say(report, "nothing was handed down");
 		return STEP_SKIPPED;
 	}
-	if (inherited->manifest.identity == ladder->object.identity) {
-		tracer_take(&ladder->tracer, options->type, options->plan.store, inherited);
-		tracer_disinherit(inherited);
-		ladder->adopted =
-			handover_check(&ladder->manager, &ladder->tracer, why, sizeof(why)) == 0;
-	}
+	/* Its maps have the same names whichever tracer it is. */
+	tracer_take(&ladder->old, options->type, options->plan.store, inherited);
+	ladder->adopted = ladder->old.identity == ladder->object.identity &&
+			  handover_check(&ladder->manager, &ladder->old, why, sizeof(why)) == 0;
 	if (!ladder->adopted) {
 		say(report, "what was handed down is replaced: %s", why);
-		tracer_close(&ladder->tracer);
 		manager_init(&ladder->manager, &again);
 		return STEP_SKIPPED;
 	}
+	ladder->tracer = ladder->old;
+	tracer_init(&ladder->old);
 	say(report, "the fds of an earlier loader, probes never detached");
 	return STEP_OK;
 }
@@ -258,16 +257,34 @@ static enum step_result skip_adopted(struct report *report)
 
 static enum step_result step_load(struct ladder *ladder, struct report *report)
 {
+	const struct attach_from from = {&ladder->object, &ladder->btf, &ladder->old};
+	uint32_t generation = ladder->old.generation + 1;
 	int err;
 
 	if (ladder->adopted)
 		return skip_adopted(report);
-	err = attach_load(&ladder->manager, &ladder->tracer, &ladder->object, &ladder->btf,
-			  report->detail, sizeof(report->detail));
-	ladder->tracer.generation = ladder->inherited.manifest.generation + 1;
+	ladder->manager.options.constants.generation = generation;
+	err = attach_load(&ladder->manager, &ladder->tracer, &from, report->detail,
+			  sizeof(report->detail));
+	ladder->tracer.generation = generation;
 	if (err == -EACCES)
 		report->outcome = OUTCOME_verifier_refused;
 	return result_of(err);
+}
+
+/* Who is in charge when the programs are attached: nobody else, or the tracer before. */
+static void prepare_takeover(struct ladder *ladder)
+{
+	enum reuse reuse = ladder->manager.reuse;
+
+	if (ladder->adopted || reuse == REUSE_NOTHING)
+		settings_put_in_charge(ladder->settings, ladder->tracer.generation);
+	if (reuse == REUSE_NOTHING && !ladder->adopted)
+		settings_set_layout(ladder->settings);
+	if (reuse == REUSE_SETTINGS)
+		settings_set_seeded(ladder->settings, false);
+	if (reuse >= REUSE_STATE)
+		settings_set_takeover(ladder->settings, ladder->tracer.generation);
 }
 
 static enum step_result step_settings(struct ladder *ladder, struct report *report)
@@ -280,6 +297,7 @@ static enum step_result step_settings(struct ladder *ladder, struct report *repo
 		return STEP_FAILED;
 	}
 	settings_apply(ladder->settings, &config->config, config->version);
+	prepare_takeover(ladder);
 	say(report, "configuration %u, %u filters", config->version, config->config.filter_count);
 	return STEP_OK;
 }
@@ -297,6 +315,29 @@ static enum step_result step_attach(struct ladder *ladder, struct report *report
 	return left_out ? STEP_DEGRADED : STEP_OK;
 }
 
+/* Both are attached: one store, and the new one is in charge. */
+static enum step_result step_take_over(struct ladder *ladder, struct report *report)
+{
+	static const char *const reused[] = {
+		[REUSE_NOTHING] = "no map of the tracer before fits",
+		[REUSE_SETTINGS] = "of the maps of the tracer before only the settings fit",
+		[REUSE_STATE] = "a new ring; all other maps of the tracer before",
+		[REUSE_RING] = "with all maps of the tracer before",
+	};
+
+	if (ladder->adopted)
+		return skip_adopted(report);
+	if (!ladder->old.type) {
+		say(report, "there was no tracer before");
+		return STEP_SKIPPED;
+	}
+	settings_put_in_charge(ladder->settings, ladder->tracer.generation);
+	/* The supervisor's fds keep it attached until it has the new one. */
+	tracer_close(&ladder->old);
+	say(report, "generation %u: %s", ladder->tracer.generation, reused[ladder->manager.reuse]);
+	return ladder->manager.reuse < REUSE_STATE ? STEP_DEGRADED : STEP_OK;
+}
+
 /* What was open before: attached first, so that nothing can begin in between and be missed. */
 static enum step_result step_seed(struct ladder *ladder, struct report *report)
 {
@@ -306,12 +347,16 @@ static enum step_result step_seed(struct ladder *ladder, struct report *report)
 
 	if (ladder->adopted)
 		return skip_adopted(report);
+	if (ladder->manager.reuse >= REUSE_STATE) {
+		say(report, "known from the tracer before");
+		return STEP_SKIPPED;
+	}
 	if (link < 0) {
 		say(report, "connections older than the tracer are not known before they end");
 		return STEP_SKIPPED;
 	}
 	err = walk_run(&link, 1, &walks);
-	settings_set_seeded(ladder->settings);
+	settings_set_seeded(ladder->settings, true);
 	if (err) {
 		say(report, "walk over all files: %s", strerror(-err));
 		return STEP_DEGRADED;
@@ -327,6 +372,7 @@ static const struct step tracer_steps[] = {
 	{"load", step_load, EX_SOFTWARE, true, OUTCOME_load_error},
 	{"settings", step_settings, EX_OSERR, false, OUTCOME_load_error},
 	{"attach", step_attach, EX_UNAVAILABLE, true, OUTCOME_attach_error},
+	{"take over", step_take_over, EX_OSERR, false, OUTCOME_attach_error},
 	{"seed", step_seed, EX_OSERR, false, OUTCOME_attach_error},
 };
 
@@ -334,7 +380,9 @@ static const struct step tracer_steps[] = {
 
 static enum step_result step_hand_over(struct ladder *ladder, struct report *report)
 {
-	struct msg_loaded loaded = {.adopted = ladder->adopted};
+	struct msg_loaded loaded = {.adopted = ladder->adopted,
+				    .ring_kept =
+					    ladder->adopted || ladder->manager.reuse == REUSE_RING};
 	int fds[PROTO_FDS_MAX];
 	int err;
 
@@ -509,12 +557,14 @@ int ladder_climb(struct ladder *ladder)
 	enum config_tracer tracer = TRACER_AUTO;
 	bool up = false;
 
+	tracer_init(&ladder->old);
 	tracer_init(&ladder->tracer);
 	ladder->btf.fd = -1;
 	if (CLIMB(ladder, TRACER_AUTO, common_steps) != STEP_FAILED)
 		tracer = bring_up(ladder);
 	/* What libbpf took goes back to the system before the walk begins. */
 	btf_drop(&ladder->btf);
+	tracer_close(&ladder->old);
 	tracer_disinherit(&ladder->inherited);
 	(void)malloc_trim(0);
 	if (tracer != TRACER_AUTO)

@@ -31,6 +31,7 @@ struct ladder {
 	struct plan plan;
 	struct manager manager;
 	struct object object;
+	struct tracer old; /* what was handed down and can't be adopted, until it is replaced */
 	struct tracer tracer;
 	struct settings *settings; /* mapped for the life of the process */
 	bool adopted;

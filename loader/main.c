@@ -13,9 +13,11 @@
 #include "loader/instance.h"
 #include "loader/ladder.h"
 #include "loader/sandbox.h"
+#include "loader/settings.h"
 #include "loader/walker.h"
 
-#define CHECK_SHARE 100u
+#define CHECK_SHARE    100u
+#define ALONE_AFTER_NS 1000000000u
 
 struct loader {
 	struct child child;
@@ -25,6 +27,7 @@ struct loader {
 	bool configured, started;
 	struct walker walks, checks;
 	uint64_t check_due_ns;
+	uint64_t alone_ns; /* when the takeover is over; 0 = there is none */
 	int tick_fd;
 };
 
@@ -133,12 +136,32 @@ static int on_walk(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
+static int on_taken(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct loader *loader = ctx;
+
+	(void)msg;
+	(void)fds;
+	loader->alone_ns = loop_now_ns() + ALONE_AFTER_NS;
+	return 0;
+}
+
+/* The links of the tracer before are closed; what it had begun to deal with is long done. */
+static void note_alone(struct loader *loader)
+{
+	if (!loader->alone_ns || loop_now_ns() < loader->alone_ns)
+		return;
+	settings_set_takeover(loader->ladder.settings, 0);
+	loader->alone_ns = 0;
+}
+
 static void on_stats(void *ctx, struct msg_stats *stats)
 {
 	struct loader *loader = ctx;
 	const struct walk_stats *walks = &loader->walks.stats;
 	struct msg_tracer report;
 
+	note_alone(loader);
 	stats->count = STAT_LOADER_COUNT;
 	stats->values[STAT_LOADER_walks] = walks->walks;
 	stats->values[STAT_LOADER_walks_failed] = walks->failed;
@@ -164,6 +187,7 @@ static const struct dispatch_table messages = {
 			[MSG_CONFIG] = on_config,
 			[MSG_START] = on_start,
 			[MSG_WALK] = on_walk,
+			[MSG_TAKEN] = on_taken,
 		},
 };
 

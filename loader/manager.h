@@ -13,6 +13,7 @@
 #include "common/config.h"
 #include "common/msg.h"
 #include "loader/plan.h"
+#include "loader/reuse.h"
 #include "loader/tracer.h"
 
 /* Facts of this host that go into the programs as constants. */
@@ -54,6 +55,7 @@ struct probe_status {
 
 struct manager {
 	struct manager_options options;
+	enum reuse reuse; /* what it has of the tracer before */
 	struct probe_status probes[TRACER_PROBES_MAX];
 };
 

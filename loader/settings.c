@@ -2,8 +2,14 @@
 #include "loader/settings.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GRACE_NS 100000000
 
 int settings_open(int map_fd, struct settings **settings)
 {
@@ -36,7 +42,29 @@ void settings_set_walk(struct settings *settings, uint64_t walk_id, uint64_t wai
 	__atomic_store_n(&settings->walk_waits_until_ns, waits_until_ns, __ATOMIC_RELAXED);
 }
 
-void settings_set_seeded(struct settings *settings)
+void settings_set_seeded(struct settings *settings, bool seeded)
 {
-	__atomic_store_n(&settings->seeded, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&settings->seeded, seeded, __ATOMIC_RELEASE);
+}
+
+void settings_set_layout(struct settings *settings)
+{
+	__atomic_store_n(&settings->layout, SETTINGS_LAYOUT, __ATOMIC_RELEASE);
+}
+
+void settings_put_in_charge(struct settings *settings, uint32_t generation)
+{
+	__atomic_store_n(&settings->generation, generation, __ATOMIC_RELEASE);
+}
+
+void settings_set_takeover(struct settings *settings, uint32_t generation)
+{
+	const struct timespec grace = {.tv_nsec = GRACE_NS};
+
+	__atomic_store_n(&settings->takeover, generation, __ATOMIC_RELEASE);
+	if (!generation)
+		return;
+	/* synchronize_rcu(), which programs run under; not to be had with nohz_full. */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		(void)nanosleep(&grace, NULL);
 }

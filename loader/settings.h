@@ -3,6 +3,7 @@
 #ifndef LOADER_SETTINGS_H
 #define LOADER_SETTINGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/event.h"
@@ -14,8 +15,20 @@ int settings_open(int map_fd, struct settings **settings);
 /* Put a configuration in force: the slot nobody reads is filled, then made the active one. */
 void settings_apply(struct settings *settings, const struct config *config, uint32_t version);
 
-/* What was open before is known: what is found from now on is unaccounted for. */
-void settings_set_seeded(struct settings *settings);
+/* Whether what was open before is known: then what is found is unaccounted for. */
+void settings_set_seeded(struct settings *settings, bool seeded);
+
+/* The maps of this settings map are laid out as this version has them. */
+void settings_set_layout(struct settings *settings);
+
+/* The tracer of that generation is in charge from now on. */
+void settings_put_in_charge(struct settings *settings, uint32_t generation);
+
+/*
+ * The tracer of that generation is about to be attached beside another, with whose maps it works:
+ * when this returns every program that begins to run knows. 0: it is alone again.
+ */
+void settings_set_takeover(struct settings *settings, uint32_t generation);
 
 /*
  * A walk begins: the number its end record carries, and until when (CLOCK_MONOTONIC) it waits while

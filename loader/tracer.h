@@ -71,6 +71,11 @@ enum tracer_map {
 	TRACER_TELEMETRY,
 	TRACER_CONNECTIONS, /* socket storage or the table */
 	TRACER_FLOWS,       /* the table of UDP flows */
+	TRACER_FLOW_SOCKETS,
+	/* What only programs look at: numbers of records and cookies go on in the next tracer. */
+	TRACER_FLOW_WORKS,
+	TRACER_WORKS,
+	TRACER_COOKIES,
 	TRACER_MAPS,
 };
 

@@ -188,13 +188,13 @@ static int on_loaded(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 			  ? custody_take(&sup->custody, &msg->loaded.manifest, fds)
 			  : -EPROTO;
 
-	if (!err && !msg->loaded.adopted)
+	if (!err && !msg->loaded.ring_kept)
 		sup->ring_bytes = sup->configure.current.config.ring_bytes;
 	if (!err)
 		keep_store(sup);
 	/* The exporter reads a ring that is no longer the tracer's: a fresh one gets the new one.
 	 */
-	if (!err && !msg->loaded.adopted && sup->procs[ROLE_EXPORTER].life.wanted)
+	if (!err && !msg->loaded.ring_kept && sup->procs[ROLE_EXPORTER].life.wanted)
 		children_event(&sup->procs[ROLE_EXPORTER], LIFE_REPLACE);
 	return err;
 }
@@ -222,6 +222,7 @@ static void ask_walk(struct supervisor *sup)
 
 static void on_loader_up(struct supervisor *sup)
 {
+	(void)children_send(&sup->procs[ROLE_LOADER], MSG_TAKEN, &(struct msg_taken){0}, NULL, 0);
 	ask_walk(sup);
 	children_event(&sup->procs[ROLE_EXPORTER], LIFE_WANT);
 	if (sup->configure.current.config.source_dir[0])

@@ -1,76 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever is killed, restarted or replaced under load: each connection is recorded once.
-
-CONNTRACE_KILLS=N does it to each N times instead of 3; CONNTRACE_RATE=N makes N connections a second
-instead of 1500. So `CONNTRACE_KILLS=50 CONNTRACE_RATE=5000 python3 tests/e2e/test_custody.py` is the
-whole of it."""
+"""Whoever is killed or restarted under load, and reloads and upgrades: no record is missing, none
+is there twice but by the same number. See blows.py for how to have more of it."""
 # timeout: 600
 
 import os
 import shutil
 import signal
 import subprocess
-import threading
-import time
 
-from harness import (BIN, SLOWDOWN, Tracer, Tree, bpf_links, check, conngen, equal, load, main,
+from blows import KILLS_IN_A_ROW, adopted, reload, under_load
+from harness import (BIN, SLOWDOWN, Tracer, Tree, bpf_links, check, conngen, equal, main,
                      network_namespace, steps_of, wait_for)
 from service_manager import Service
 
-KILLS = int(os.environ.get("CONNTRACE_KILLS", "3"))
-RATE = load(int(os.environ.get("CONNTRACE_RATE", "1500")))
-PAUSE_S = 0.3 * SLOWDOWN  # between one blow and the next
+ROOMY = "memory_budget: 64MiB\n"
 
 
-class Load:
-    """conngen in a network namespace of its own for as long as the blows may take."""
-
-    def __init__(self, tracer, prefix, netns, blows, seconds_each):
-        self.tracer, self.netns = tracer, netns
-        self.report = {}
-        count = int(RATE * blows * seconds_each)
-        self.thread = threading.Thread(target=lambda: self.report.update(conngen(
-            prefix, "run", "--connections", count, "--rate", RATE, "--ports", 4,
-            timeout=120 + 2 * blows * seconds_each)))
-        self.thread.start()
-
-    def running(self):
-        return self.thread.is_alive()
-
-    def check(self):
-        """Every connection was recorded by both of its ends, once."""
-        self.thread.join()
-        ends = 2 * self.report["completed"]
-        ours = self.tracer.closes(self.netns, ends)
-        once = {(r["cpu"], r["seq"]): r for r in ours}
-        equal(len(once), ends, "close records")
-        equal(len({r["cookie"] for r in once.values()}), ends, "connections")
-        partial = [r for r in once.values() if r["partial"]]
-        equal(partial, [], "connections whose begin is not known")
-        equal(sum(r["bytes_sent"] for r in once.values()),
-              self.report["client_bytes_sent"] + self.report["server_bytes_sent"], "bytes")
-        identity = self.tracer.drained()["identity"]
-        check(identity["holds"] and identity["dropped"] == 0, f"identity: {identity}")
-        print(f"# {ends} close records, {len(ours) - len(once)} of them delivered again")
+def kill(tracer, name, n):
+    """A child that is killed again and again waits ever longer; a reload begins anew."""
+    if n % KILLS_IN_A_ROW == KILLS_IN_A_ROW - 1:
+        reload(tracer, ROOMY if name == "exporter" else "")
+    pid = tracer.process(name)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_for(f"{name} back", lambda: tracer.running(name, other_than=pid))
 
 
-def under_load(tracer, blow, seconds_each=0.8):
-    """KILLS blows while connections come and go; none of them is lost, or recorded twice."""
-    with network_namespace() as (prefix, netns), tracer:
-        connections = Load(tracer, prefix, netns, KILLS, seconds_each)
-        for n in range(KILLS):
-            time.sleep(PAUSE_S)
-            check(connections.running(), f"the load ended before blow {n + 1}")
-            blow(tracer, n)
-        connections.check()
+def test_kill_9_of_the_loader_loses_nothing():
+    under_load(Tracer(), lambda tracer, n: kill(tracer, "loader", n))
 
 
-def adopted(tracer):
-    """The tracer that there was goes on."""
-    steps = {step: s for (_, step), s in steps_of(tracer.status()).items()}
-    equal(steps["adopt"]["result"], "ok", f"adopt: {steps['adopt']}")
-    equal(steps["load"]["result"], "skipped", "load")
+def test_kill_9_of_the_exporter_loses_nothing():
+    # A ring for as long as nobody reads it.
+    under_load(Tracer(more=ROOMY), lambda tracer, n: kill(tracer, "exporter", n))
 
+def test_a_reload_with_another_filter_loses_nothing():
+    def blow(tracer, n):
+        reload(tracer, f"filters: [{{exclude: {{port: {1000 + n}}}}}]\n")
+        adopted(tracer)
+    under_load(Tracer(), blow)
 
 def restart(tracer, how):
     tracer.stored()
@@ -83,11 +50,11 @@ def restart(tracer, how):
 
 
 def test_a_supervisor_killed_and_started_again_with_its_fds_loses_nothing():
-    under_load(Service(), lambda tracer, n: restart(tracer, signal.SIGKILL), 1.2)
+    under_load(Service(), lambda tracer, n: restart(tracer, signal.SIGKILL))
 
 
 def test_a_service_stopped_and_started_again_with_its_fds_loses_nothing():
-    under_load(Service(), lambda tracer, n: restart(tracer, signal.SIGTERM), 2.0)
+    under_load(Service(), lambda tracer, n: restart(tracer, signal.SIGTERM))
 
 
 def starts(tracer):
@@ -110,7 +77,7 @@ def ask_upgrade(tracer):
 
 
 def test_an_upgrade_by_signal_loses_nothing_and_keeps_the_pid():
-    under_load(Tracer(), lambda tracer, n: upgrade(tracer), 1.2)
+    under_load(Tracer(), lambda tracer, n: upgrade(tracer))
 
 
 def test_an_upgrade_executes_what_is_installed_and_waits_for_it():
@@ -221,9 +188,11 @@ def test_what_was_stored_detaches_with_the_unit():
         tracer.manager.drop()
         wait_for("links gone", lambda: not bpf_links() & mine)
 
-
 if __name__ == "__main__":
-    main([test_a_supervisor_killed_and_started_again_with_its_fds_loses_nothing,
+    main([test_kill_9_of_the_loader_loses_nothing,
+          test_kill_9_of_the_exporter_loses_nothing,
+          test_a_reload_with_another_filter_loses_nothing,
+          test_a_supervisor_killed_and_started_again_with_its_fds_loses_nothing,
           test_a_service_stopped_and_started_again_with_its_fds_loses_nothing,
           test_an_upgrade_by_signal_loses_nothing_and_keeps_the_pid,
           test_an_upgrade_executes_what_is_installed_and_waits_for_it,

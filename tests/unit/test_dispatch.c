@@ -49,6 +49,7 @@ static const struct expected {
 	[MSG_SUMMARY] = {"SUMMARY", "s", "c", "SRU", 0, 0},
 	[MSG_RECORDS] = {"RECORDS", "e", "c", "SRU", 0, 0},
 	[MSG_DONE] = {"DONE", "se", "c", "SRU", 0, 0},
+	[MSG_TAKEN] = {"TAKEN", "s", "l", "U", 0, 0},
 	[MSG_CUSTODY] = {"CUSTODY", "s", "s", "SRU", 0, 48},
 	[MSG_NAT] = {"NAT", "sl", "se", "RU", 0, 2},
 };

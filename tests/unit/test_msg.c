@@ -134,6 +134,7 @@ static void fill_start(union msg *m)
 static void fill_loaded(union msg *m)
 {
 	m->loaded.adopted = within(0, 1);
+	m->loaded.ring_kept = within(0, 1);
 	manifest(&m->loaded.manifest);
 }
 
@@ -324,6 +325,11 @@ static void fill_custody(union msg *m)
 {
 	m->custody.ring_bytes = within(CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX);
 	manifest(&m->custody.manifest);
+}
+
+static void fill_taken(union msg *m)
+{
+	m->taken.reserved = 0;
 }
 
 /* Every message of the catalogue has one, or this doesn't compile. */
@@ -603,6 +609,7 @@ static const struct range {
 	{MSG_TRACER, {7, 1, 7}, 0, UINT32_MAX},
 	{MSG_LOADED, {2}, 0, 1},
 	{MSG_NAT, {2}, 0, UINT32_MAX},
+	{MSG_LOADED, {3}, 0, 1},
 	{MSG_READY, {2}, 0, 0},
 	{MSG_CANDIDATE, {2, 1, 2}, 0, UINT32_MAX},
 	{MSG_CHECK, {2, 2}, 0, UINT32_MAX},
@@ -622,6 +629,7 @@ static const struct range {
 	{MSG_TROUBLE, {3, 1, 2}, 0, TELEMETRY_ERRNOS - 1},
 	{MSG_SUMMARY, {2}, 0, 1},
 	{MSG_DONE, {2}, 0, 1},
+	{MSG_TAKEN, {2}, 0, 0},
 	{MSG_CUSTODY, {2}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
 	{MSG_CUSTODY, {3, 2}, 0, UINT32_MAX},
 };
