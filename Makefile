@@ -273,6 +273,7 @@ test_btf_LIB := $(LIBBPF)
 test_cgroup_cache_SRC := exporter/cgroup_cache.c
 test_cgroup_name_SRC := exporter/cgroup_name.c
 test_cgroups_SRC := $(CGROUPS)
+test_budget_SRC := common/config.c
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
 test_decode_SRC := exporter/decode.c exporter/names.c

@@ -6,10 +6,19 @@
 #include <stddef.h>
 #include <string.h>
 
+/*
+ * Of the exporter: an entry, its share of the chains, and of the name of a cgroup. Of a hash in the
+ * kernel: 48 bytes, key and value, and up to two buckets of 16 bytes for each. tests/unit/
+ * test_budget.c and tests/e2e/test_memory.py hold these to what is really taken.
+ */
 #define LIVE_ENTRY_BYTES 256u
-#define CONN_ENTRY_BYTES 128u
-#define FLOW_ENTRY_BYTES 384u
+#define CONN_ENTRY_BYTES 160u
+#define FLOW_ENTRY_BYTES 400u
 #define NAT_ENTRY_BYTES  136u
+
+#define CONNECTIONS_PER_CGROUP 20u
+#define CGROUPS_MIN            32u
+#define CGROUPS_MAX            8192u
 
 const char *const config_formats[FORMAT_COUNT + 1] = {
 	[FORMAT_AUTO] = "auto",
@@ -51,6 +60,15 @@ void config_apply_budget(uint64_t budget_bytes, struct config *config)
 uint32_t config_listed_max(const struct config *config)
 {
 	return config->live_max - (config->nat ? config->live_max / 3 : 0);
+}
+
+uint32_t config_cgroups_max(const struct config *config)
+{
+	uint32_t max = config_listed_max(config) / CONNECTIONS_PER_CGROUP;
+
+	if (max < CGROUPS_MIN)
+		return CGROUPS_MIN;
+	return max < CGROUPS_MAX ? max : CGROUPS_MAX;
 }
 
 void config_prefix_mask(uint32_t bits, uint32_t mask[4])

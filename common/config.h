@@ -99,14 +99,17 @@ const char *config_inconsistent(const struct config *config);
 
 /*
  * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and
- * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 128 bytes, flow_max an
- * eighth in entries of 384 bytes, live_max three eighths in
+ * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 160 bytes, flow_max an
+ * eighth in entries of 400 bytes, live_max three eighths in
  * entries of 256 bytes; nat_buffer_bytes is a sixteenth, nat_max another in entries of 136 bytes.
  */
 void config_apply_budget(uint64_t budget_bytes, struct config *config);
 
 /* Live connections that the exporter lists: live_max, but for the third of it that nat takes. */
 uint32_t config_listed_max(const struct config *config);
+
+/* How many cgroups the exporter knows at most: one for each 20 of these. */
+uint32_t config_cgroups_max(const struct config *config);
 
 /* The mask of the first bits of a 128-bit address, in network byte order. bits ≤ 128. */
 void config_prefix_mask(uint32_t bits, uint32_t mask[4]);

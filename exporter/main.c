@@ -22,11 +22,6 @@
 #define DRAIN_WAIT_MS 200  /* at the end */
 #define DRAIN_MS      2000 /* in all */
 
-/* Cgroups known for so many connections one, within the room that the budget has for these. */
-#define CONNECTIONS_PER_CGROUP 16u
-#define CGROUPS_MIN            256u
-#define CGROUPS_MAX            8192u
-
 struct exporter {
 	struct child child;
 	struct pump pump;
@@ -143,11 +138,9 @@ static const char *output_remedy(int err)
 static int open_cgroups(struct exporter *exporter, int fd)
 {
 	struct cgroups *cgroups = &exporter->pump.cgroups;
-	uint32_t max = exporter->config.live_max / CONNECTIONS_PER_CGROUP;
-	int err;
+	int err = cgroups_open(cgroups, fd, config_cgroups_max(&exporter->config), true,
+			       loop_now_ms());
 
-	max = max < CGROUPS_MIN ? CGROUPS_MIN : max > CGROUPS_MAX ? CGROUPS_MAX : max;
-	err = cgroups_open(cgroups, fd, max, true, loop_now_ms());
 	if (err)
 		return fail(exporter, err, "table of cgroups");
 	if (cgroups->root_fd >= 0 && cgroups->watch_fd < 0)

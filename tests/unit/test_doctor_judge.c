@@ -205,7 +205,7 @@ static void test_doctor_judge_the_table_has_an_end(void **state)
 	doctor.features.of[FEATURE_socket_storage] = 0;
 	doctor_judge(&doctor);
 	assert_int_equal(doctor.verdict, DOCTOR_WELL);
-	assert_non_null(find(&doctor.losses, "at most 32768 connections"));
+	assert_non_null(find(&doctor.losses, "at most 26214 connections"));
 }
 
 static void test_doctor_judge_a_missing_hook_degrades(void **state)

@@ -65,8 +65,8 @@ static void test_schema_says_nothing_means_defaults(void **state)
 		assert_int_equal(config.record_open, 0);
 		assert_int_equal(config.snapshot_interval_ms, 10000);
 		assert_int_equal(config.ring_bytes, 4u << 20);
-		assert_int_equal(config.conn_max, 32768);
-		assert_int_equal(config.flow_max, 5461);
+		assert_int_equal(config.conn_max, 26214);
+		assert_int_equal(config.flow_max, 5242);
 		assert_int_equal(config.live_max, 24576);
 		assert_int_equal(config.nat, 0);
 		assert_int_equal(config.nat_max, 7710);
@@ -99,8 +99,8 @@ static void test_schema_reads_every_key(void **state)
 	assert_int_equal(config.snapshot_interval_ms, 250);
 	assert_int_equal(config.record_open, 1);
 	assert_int_equal(config.ring_bytes, 16u << 20);
-	assert_int_equal(config.conn_max, 131072);
-	assert_int_equal(config.flow_max, 21845);
+	assert_int_equal(config.conn_max, 104857);
+	assert_int_equal(config.flow_max, 20971);
 	assert_int_equal(config.live_max, 98304);
 	assert_int_equal(config.nat, 1);
 	assert_int_equal(config.nat_buffer_bytes, 4u << 20);

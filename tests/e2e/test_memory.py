@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What memory_budget bounds, as the kernel accounts for it (memlock of each map), and what the exporter
+takes while its list fills. Bytes, not time."""
+
+import ctypes
+import json
+import os
+import struct
+import subprocess
+
+from harness import (CONNGEN, Tracer, check, equal, main, network_namespace, wait_for)
+
+MIB = 1 << 20
+FIXED = MIB // 2  # docs/configuration.md: programs, counters, settings, pages of the ring
+HASH = 1          # BPF_MAP_TYPE_HASH
+TABLES = ("conn_table", "flow_table", "flow_sockets")
+
+
+def bpftool(kind):
+    done = subprocess.run(["bpftool", kind, "show", "-j"], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def programs_of(pid):
+    """Ids of the programs that a process has open."""
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as f:
+            found |= {int(line.split()[1]) for line in f if line.startswith("prog_id:")}
+    return found
+
+
+def kernel_objects(tracer):
+    """Its programs, and the maps that these use."""
+    ids = programs_of(tracer.process("supervisor")["pid"])
+    programs = [p for p in bpftool("prog") if p["id"] in ids]
+    maps = {i for p in programs for i in p["map_ids"]}
+    return programs, {m.get("name", "?"): m for m in bpftool("map") if m["id"] in maps}
+
+
+def memlock_of_hash(like, entries):
+    """What the kernel takes for such a table with so many entries: one is made, and freed."""
+    attributes = struct.pack("<IIIII", HASH, like["bytes_key"], like["bytes_value"], entries,
+                             like.get("flags", 0))
+    buffer = ctypes.create_string_buffer(attributes.ljust(120, b"\0"))
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = libc.syscall(321 if os.uname().machine == "x86_64" else 280, 0, buffer, 120)
+    check(fd >= 0, f"a table of {entries} entries: {os.strerror(ctypes.get_errno())}")
+    try:
+        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("memlock:"))
+    finally:
+        os.close(fd)
+
+
+def anonymous(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(1024 * int(line.split()[1]) for line in f if line.startswith("RssAnon:"))
+
+
+def test_maps_are_within_the_budget_and_what_is_documented_beside_it():
+    for mib in (1, 16, 64):
+        budget = mib * MIB
+        with Tracer(more=f"memory_budget: {mib}MiB\n") as tracer:
+            programs, maps = kernel_objects(tracer)
+            config = tracer.status()["config"]
+            check("ring" in maps and "counters" in maps and programs, f"maps: {list(maps)}")
+            taken = sum(m["bytes_memlock"] for m in maps.values())
+            taken += sum(p["bytes_memlock"] for p in programs)
+            check(taken <= budget // 4 + FIXED, f"{mib} MiB: {taken} bytes of {list(maps)}")
+            # Where a tracer needs the tables they have this many entries.
+            entries = {"conn_table": config["conn_max"], "flow_table": config["flow_max"],
+                       "flow_sockets": config["flow_max"]}
+            known = {name: m for name, m in maps.items() if name in TABLES}
+            check("conn_table" in known, f"maps: {list(maps)}")
+            tables = {name: memlock_of_hash(m, entries[name]) for name, m in known.items()}
+            shares = {"conn_table": budget // 4, "flow_table": budget // 8}
+            print(f"# {mib} MiB: {taken} bytes of maps and programs, tables {tables}")
+            for name, share in shares.items():
+                if name in tables:
+                    check(tables[name] <= share + 16384, f"{mib} MiB: {name} {tables[name]}")
+            # The list and the names beside it are three eighths: tests/unit/test_budget.c.
+            check(taken + sum(tables.values()) + budget * 3 // 8 <= budget + FIXED,
+                  f"{mib} MiB: {taken} and {tables}")
+
+
+def test_the_exporters_list_takes_no_more_than_its_share():
+    with network_namespace() as (prefix, _), \
+            Tracer(more="memory_budget: 1MiB\nsnapshot_interval: 200ms\n") as tracer:
+        pid = tracer.process("exporter")["pid"]
+        before = anonymous(pid)
+        room = tracer.status()["config"]["live_max"]
+        idle = subprocess.Popen([*prefix, CONNGEN, "idle", "--addr", "127.77.8.1", "--connections",
+                                 str(room), "--hold-until-stdin-eof"], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE)
+        try:
+            idle.stdout.readline()
+            wait_for("a full list", lambda: tracer.process("exporter")["stats"]["live"] == room, 30)
+            wait_for("it is counted", lambda: tracer.status()["ledger"]["table_full"] > 0)
+            grown = anonymous(pid) - before
+            print(f"# the list of {room} took {grown} bytes")
+            check(grown <= MIB * 3 // 8 + 65536, f"grown by {grown} bytes")
+            equal(tracer.process("exporter")["pid"], pid, "the exporter")
+        finally:
+            idle.communicate()
+        # As many ends again were not listed; each is recorded all the same.
+        wait_for("all closes", lambda: tracer.status()["counters"]["closed"] >= 2 * room, 20)
+        check(tracer.drained()["identity"]["holds"], "the account")
+
+
+if __name__ == "__main__":
+    main([test_maps_are_within_the_budget_and_what_is_documented_beside_it,
+          test_the_exporters_list_takes_no_more_than_its_share])
