@@ -367,7 +367,7 @@ UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
 .PHONY: all signer btf-archive arm run check check-matrix check-package tests replays chaos bench bench-load \
-	features fuzz lint format docs san man install \
+	bench-scale features fuzz lint format docs san man install \
 	dist deb rpm clean help
 .DELETE_ON_ERROR:
 
@@ -538,6 +538,11 @@ bench-load: ## a million connections in open loop: what is held, what is told mi
 	@./bootstrap deps check
 	+@$(SUBMAKE) arm $(O)/bench/conngen
 	@O=$(O) exec python3 tests/bench/load.py $(BENCH)
+
+bench-scale: ## what 100,000 idle connections cost, and what they do to others; BENCH=
+	@./bootstrap deps check
+	+@$(SUBMAKE) arm $(O)/bench/conngen
+	@O=$(O) exec python3 tests/bench/scale.py $(BENCH)
 
 # New inputs stay under $(O): the ones worth keeping are copied to tests/fuzz/corpus by hand.
 SECONDS := 60
