@@ -158,7 +158,8 @@ struct event {
 	};
 	union {
 		__ct_u32 segs_in;
-		__ct_u32 queue_max; /* EVENT_LISTENER */
+		__ct_u32 queue_max;  /* EVENT_LISTENER */
+		__ct_u32 walk_whole; /* EVENT_WALK: 1: over all sockets; 0: those of files */
 	};
 	__ct_u32 retransmits; /* segments, tcp_sock total_retrans */
 	__ct_u32 srtt_us;

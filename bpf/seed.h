@@ -4,12 +4,16 @@
  * all processes. When the programs have just been attached it finds those that are older than the
  * tracer; later it should find none that is not known, and counts those it does. Of several
  * processes that have a socket open the first one counts.
+ *
+ * Once that is done such a walk tells what has changed, too, where sockets have storage: the kernel
+ * goes on with it from where it was, while through the storage of all sockets it counts. What no
+ * process has open, since it is not accepted yet or closed already, waits for a whole walk.
  */
 #ifndef CONNTRACE_SEED_H
 #define CONNTRACE_SEED_H
 
 #include "lifecycle.h"
-#include "slice.h"
+#include "snapshot.h"
 
 /* The kernel tells only what namespace the children get: unshare(2) without fork is missed. */
 static __always_inline bool task_is_tenant(struct task_struct *task)
@@ -64,23 +68,50 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 	}
 }
 
+static __always_inline bool seed_tells(void)
+{
+	__u32 zero = 0;
+	const struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	return !store_is_table() && all && all->seeded;
+}
+
+/* Returns whether the walk has to wait before it can go on with this socket. */
+static __always_inline bool seed_tell(struct sock *sk)
+{
+	struct counters *count = counters_get();
+	struct conn *conn = NULL;
+
+	if (TYPED_POINTERS && count && sk->sk_protocol == IPPROTO_TCP)
+		conn = store_get(sk);
+	return conn && snapshot_socket(TYPED_POINTERS, sk, conn, count);
+}
+
 SEC("iter/task_file")
 int seed_sockets(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
+	bool tells = seed_tells();
 	struct socket *socket;
-	struct sock *sk;
+	struct sock *sk = NULL;
 
-	if (!task || !file)
+	if (tells && ctx->meta->seq_num == 0)
+		tally_begin(&walk_tally);
+	if (!task || !file) {
+		if (tells)
+			snapshot_end(false);
 		return 0;
-	slice_count(ctx->meta);
+	}
 	socket = bpf_sock_from_file(file);
-	if (!socket)
-		return 0;
-	sk = socket->sk;
-	if (sk)
+	if (socket)
+		sk = socket->sk;
+	if (sk) {
 		seed_socket(sk, task);
+		if (tells && seed_tell(sk))
+			return 1;
+	}
+	slice_count(ctx->meta);
 	return 0;
 }
 

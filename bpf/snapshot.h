@@ -109,8 +109,8 @@ static __always_inline __u64 snapshot_generation(void)
 	return flows && flows < walk_tally.generation ? flows : walk_tally.generation;
 }
 
-/* The end of the walk: the reader may forget what it did not meet. */
-static __always_inline void snapshot_end(void)
+/* The end of the walk: of a whole one the reader may forget what it did not meet. */
+static __always_inline void snapshot_end(bool whole)
 {
 	__u32 zero = 0;
 	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
@@ -127,6 +127,7 @@ static __always_inline void snapshot_end(void)
 	event->walk_left = walk_tally.left + walk_flow_tally.left;
 	event->walk_generation = snapshot_generation();
 	event->walk_settings = slot ? slot->generation : 0;
+	event->walk_whole = whole;
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 
@@ -207,7 +208,7 @@ static __always_inline int snapshot_visit(bool typed, struct bpf_iter_meta *meta
 	if (meta->seq_num == 0)
 		tally_begin(&walk_tally);
 	if (!sk) {
-		snapshot_end();
+		snapshot_end(true);
 		return 0;
 	}
 	if (conn && count) {

@@ -16,10 +16,13 @@
 	X(walk_busy_us, "CPU time of the last walk, microseconds") \
 	X(walk_visits, "sockets and UDP flows visited by the last walk") \
 	X(walk_slices, "slices that the last walk was cut into") \
-	X(slice_worst_us, "CPU time of the longest slice of all walks, microseconds") \
+	X(slice_worst_us, "CPU time of the longest slice of these walks, microseconds") \
 	X(program_missed, "program runs the kernel skipped (recursion)") \
-	X(checks, "walks over all files, for connections whose begin no program saw") \
-	X(check_busy_us, "CPU time of the last of them, microseconds")
+	X(checks, "walks over all files: for what no program saw begin, and for what has changed") \
+	X(check_last_us, "duration of the last of them with its pauses, microseconds") \
+	X(check_busy_us, "CPU time of the last of them, microseconds") \
+	X(check_visits, "files visited by the last of them") \
+	X(check_slice_worst_us, "CPU time of the longest slice of them, microseconds")
 /* clang-format on */
 
 /* clang-format off */

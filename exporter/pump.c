@@ -193,20 +193,26 @@ static uint64_t live_by_counters(const struct pump *pump)
 	       c.opened_flow - c.closed;
 }
 
-static void end_walk(struct pump *pump, const struct event *event)
+static void end_whole_walk(struct pump *pump, const struct event *event)
 {
-	const struct live *live = &pump->live;
-
 	/* What was left out may well be live. */
 	if (!event->walk_left)
 		live_walk(&pump->live, event->walk_generation);
 	pump->doubt |= unmet_walk(&pump->unmet, live_by_counters(pump), event->walk_live);
+	pump->walk_live = event->walk_live;
+}
+
+static void end_walk(struct pump *pump, const struct event *event)
+{
+	const struct live *live = &pump->live;
+
+	if (event->walk_whole)
+		end_whole_walk(pump, event);
 	/* Other filters. */
 	pump->doubt |= pump->walk_settings && event->walk_settings != pump->walk_settings;
 	/* Room again for what found none: not worth a walk for the last places. */
 	pump->doubt |= pump->unlisted && live->count < live->max - live->max / 8;
 	pump->walk_settings = event->walk_settings;
-	pump->walk_live = event->walk_live;
 	clients_walk(&pump->clients, event->walk_id);
 }
 

@@ -25,22 +25,35 @@ struct loader {
 	struct instance_env env;
 	struct ladder ladder;
 	bool configured, started;
-	struct walker walks, checks;
+	struct walker walker;
+	uint32_t lists; /* walk_lists() */
+	uint32_t ticks; /* since walks take long slices */
 	uint64_t check_due_ns;
 	uint64_t alone_ns; /* when the takeover is over; 0 = there is none */
 	int tick_fd;
 };
 
 /*
- * Whether there are connections whose begin no program saw: a walk over all files, which costs more
- * than one over the connections. So it is made in a hundredth of the time at most.
+ * A walk over all files finds connections whose begin no program saw. It costs more than one over
+ * the connections, so it is made in a hundredth of the time at most.
  */
-static void check(struct loader *loader)
+static bool check_is_due(struct loader *loader)
 {
-	if (loader->checks.links[0] < 0 || loop_now_ns() < loader->check_due_ns)
-		return;
-	walker_walk(&loader->checks, 0);
-	loader->check_due_ns = loop_now_ns() + CHECK_SHARE * loader->checks.stats.busy_us * 1000;
+	if (loader->walker.links[WALK_FILES][1] < 0 || loop_now_ns() < loader->check_due_ns)
+		return false;
+	loader->check_due_ns =
+		loop_now_ns() + CHECK_SHARE * loader->walker.stats[WALK_FILES].busy_us * 1000;
+	return true;
+}
+
+/* Whether whole walks take long slices, so that the one due now goes by files. */
+static bool goes_by_files(struct loader *loader)
+{
+	const struct walker *walker = &loader->walker;
+	uint64_t visits = walker->stats[WALK_WHOLE].visits;
+
+	return loader->ladder.tracer.store == STORE_SOCKET && walker->links[WALK_FILES][1] >= 0 &&
+	       visits / loader->lists >= WALK_LIST_LONG && ++loader->ticks % WALK_WHOLE_EACH;
 }
 
 static void on_tick(void *ctx, uint32_t events)
@@ -50,35 +63,39 @@ static void on_tick(void *ctx, uint32_t events)
 	(void)events;
 	if (!loop_timer_ack(loader->tick_fd))
 		return;
-	walker_walk(&loader->walks, 0);
-	check(loader);
+	if (goes_by_files(loader)) {
+		walker_files(&loader->walker);
+		return;
+	}
+	walker_whole(&loader->walker, 0);
+	if (check_is_due(loader))
+		walker_files(&loader->walker);
 }
 
-static int open_walkers(struct loader *loader)
+static int open_walker(struct loader *loader)
 {
 	const struct tracer *tracer = &loader->ladder.tracer;
-	int err;
+	int flows = tracer_flow_link(tracer);
 
-	loader->walks = (struct walker){
-		.over = "the connections",
-		.links = {tracer_flow_link(tracer), tracer_walk_link(tracer)},
-		.count = 2,
+	loader->walker = (struct walker){
+		.links = {[WALK_WHOLE] = {flows, tracer_walk_link(tracer)},
+			  [WALK_FILES] = {flows, tracer_seed_link(tracer)}},
 		.settings = loader->ladder.settings,
 	};
-	loader->checks = (struct walker){
-		.over = "all files", .links = {tracer_seed_link(tracer)}, .count = 1};
-	err = walker_open(&loader->walks, &loader->child.loop);
-	return err ? err : walker_open(&loader->checks, &loader->child.loop);
+	return walker_open(&loader->walker, &loader->child.loop);
 }
 
 static void start(struct loader *loader)
 {
 	uint32_t interval_ms = loader->config.config.snapshot_interval_ms;
-	int err = ladder_climb(&loader->ladder);
+	int err;
+
+	loader->lists = walk_lists(); /* while files may be read */
+	err = ladder_climb(&loader->ladder);
 
 	if (err)
 		return;
-	err = open_walkers(loader);
+	err = open_walker(loader);
 	if (!err)
 		loader->tick_fd =
 			loop_timer(&loader->child.loop, interval_ms, interval_ms, on_tick, loader);
@@ -132,7 +149,7 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 static int on_walk(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	(void)fds;
-	walker_walk(&((struct loader *)ctx)->walks, msg->walk.id);
+	walker_whole(&((struct loader *)ctx)->walker, msg->walk.id);
 	return 0;
 }
 
@@ -158,7 +175,8 @@ static void note_alone(struct loader *loader)
 static void on_stats(void *ctx, struct msg_stats *stats)
 {
 	struct loader *loader = ctx;
-	const struct walk_stats *walks = &loader->walks.stats;
+	const struct walk_stats *walks = &loader->walker.stats[WALK_WHOLE];
+	const struct walk_stats *checks = &loader->walker.stats[WALK_FILES];
 	struct msg_tracer report;
 
 	note_alone(loader);
@@ -171,8 +189,11 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_LOADER_walk_visits] = walks->visits;
 	stats->values[STAT_LOADER_walk_slices] = walks->slices;
 	stats->values[STAT_LOADER_slice_worst_us] = walks->slice_worst_us;
-	stats->values[STAT_LOADER_checks] = loader->checks.stats.walks;
-	stats->values[STAT_LOADER_check_busy_us] = loader->checks.stats.busy_us;
+	stats->values[STAT_LOADER_checks] = checks->walks;
+	stats->values[STAT_LOADER_check_last_us] = checks->last_us;
+	stats->values[STAT_LOADER_check_busy_us] = checks->busy_us;
+	stats->values[STAT_LOADER_check_visits] = checks->visits;
+	stats->values[STAT_LOADER_check_slice_worst_us] = checks->slice_worst_us;
 	ladder_report(&loader->ladder, &report);
 	for (uint32_t i = 0; i < report.probe_count; i++)
 		stats->values[STAT_LOADER_program_missed] += report.probes[i].missed;

@@ -2,6 +2,7 @@
 #include "loader/walk.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,6 +123,16 @@ int walk_step(struct walk *walk, struct walk_stats *stats, uint64_t *pause_ns)
 	if (got == -EAGAIN)
 		walk->waited_ns += WAIT_NS;
 	return 1;
+}
+
+uint32_t walk_lists(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint32_t lists = 2;
+
+	while (cpus > 0 && lists < (uint32_t)cpus)
+		lists *= 2;
+	return lists;
 }
 
 uint64_t walk_waits_ns(const struct walk *walk)

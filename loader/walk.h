@@ -18,6 +18,14 @@
  */
 #define WALK_SLICE 2048u
 
+/*
+ * From this many sockets on in each of the lists counting through one takes more than a
+ * millisecond: then most walks go by the files of all processes, which the kernel goes on with from
+ * where it was. One in so many is whole all the same.
+ */
+#define WALK_LIST_LONG  10000u
+#define WALK_WHOLE_EACH 16u
+
 /* The pause after a slice, in times of what it used of a CPU; and if somebody waits for the end. */
 #define WALK_REST         3u
 #define WALK_REST_AWAITED 1u
@@ -69,6 +77,9 @@ void walk_begin(struct walk *walk, const int *link_fds, size_t count, bool await
  * the settings is over: then it leaves updates out. So that is to be walk_waits_ns() from now.
  */
 int walk_step(struct walk *walk, struct walk_stats *stats, uint64_t *pause_ns);
+
+/* In how many lists the kernel keeps the sockets of a map (bpf_local_storage_map_alloc()). */
+uint32_t walk_lists(void);
 
 /* For how much longer the walk may wait for the reader of the ring. */
 uint64_t walk_waits_ns(const struct walk *walk);

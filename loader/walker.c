@@ -8,33 +8,47 @@
 
 #define NS_PER_MS 1000000u
 
-static void begin(struct walker *walker, uint64_t id)
+static void begin(struct walker *walker, enum walk_way way, uint64_t id)
 {
-	walk_begin(&walker->walk, walker->links, walker->count, id != 0);
+	walk_begin(&walker->walk, walker->links[way], WALK_ITERATORS_MAX, id != 0);
+	walker->way = way;
 	walker->under_way = true;
 	walker->id = id;
+}
+
+/* What waits for its turn. Returns whether there is something. */
+static bool begin_next(struct walker *walker)
+{
+	if (walker->next_id)
+		begin(walker, WALK_WHOLE, walker->next_id);
+	else if (walker->files_next)
+		begin(walker, WALK_FILES, 0);
+	else
+		return false;
+	if (walker->id)
+		walker->next_id = 0;
+	else
+		walker->files_next = false;
+	return true;
 }
 
 /* A slice. Returns whether there is something to go on with after *pause_ns. */
 static bool go_on(struct walker *walker, uint64_t *pause_ns)
 {
+	static const char *const over[] = {
+		[WALK_WHOLE] = "the connections", [WALK_FILES] = "all files"};
 	int got;
 
-	if (walker->settings)
-		settings_set_walk(walker->settings, walker->id,
-				  loop_now_ns() + walk_waits_ns(&walker->walk));
-	got = walk_step(&walker->walk, &walker->stats, pause_ns);
+	settings_set_walk(walker->settings, walker->id,
+			  loop_now_ns() + walk_waits_ns(&walker->walk));
+	got = walk_step(&walker->walk, &walker->stats[walker->way], pause_ns);
 	if (got == 1)
 		return true;
 	if (got < 0)
-		log_warning("walk over %s: %s", walker->over, strerror(-got));
+		log_warning("walk over %s: %s", over[walker->way], strerror(-got));
 	walker->under_way = false;
-	if (!walker->next_id)
-		return false;
-	begin(walker, walker->next_id);
-	walker->next_id = 0;
 	*pause_ns = NS_PER_MS;
-	return true;
+	return begin_next(walker);
 }
 
 static void slice(struct walker *walker)
@@ -61,7 +75,7 @@ int walker_open(struct walker *walker, struct loop *loop)
 	return walker->pause_fd < 0 ? walker->pause_fd : 0;
 }
 
-void walker_walk(struct walker *walker, uint64_t id)
+void walker_whole(struct walker *walker, uint64_t id)
 {
 	if (walker->under_way) {
 		if (id) {
@@ -70,6 +84,16 @@ void walker_walk(struct walker *walker, uint64_t id)
 		}
 		return;
 	}
-	begin(walker, id);
+	begin(walker, WALK_WHOLE, id);
+	slice(walker);
+}
+
+void walker_files(struct walker *walker)
+{
+	if (walker->under_way) {
+		walker->files_next = true;
+		return;
+	}
+	begin(walker, WALK_FILES, 0);
 	slice(walker);
 }

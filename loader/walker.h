@@ -11,27 +11,37 @@
 #include "common/loop.h"
 #include "loader/walk.h"
 
+/* What is walked over, after the UDP flows. */
+enum walk_way {
+	WALK_WHOLE, /* all sockets that something is remembered of */
+	WALK_FILES, /* the files of all processes */
+	WALK_WAYS,
+};
+
 struct walker {
-	const char *over; /* what it walks over, for the log */
-	int links[WALK_ITERATORS_MAX];
-	size_t count;
-	struct settings *settings; /* NULL: its program asks for none */
-	struct walk_stats stats;
+	int links[WALK_WAYS][WALK_ITERATORS_MAX]; /* -1 = none */
+	struct settings *settings;
+	struct walk_stats stats[WALK_WAYS];
 
 	struct walk walk;
+	enum walk_way way;
 	bool under_way;
+	bool files_next;  /* after that */
 	uint64_t id;      /* of the one under way; 0 = on the tick */
 	uint64_t next_id; /* to be made after it; 0 = none */
 	int pause_fd;     /* timer */
 };
 
-/* over, links, count and settings are set. Returns 0 or a negative errno. */
+/* links and settings are set. Returns 0 or a negative errno. */
 int walker_open(struct walker *walker, struct loop *loop);
 
 /*
- * Begin a walk; with an id (which only grow) it is one that begins from now on. Without, none is
- * begun while one is under way.
+ * Begin a whole walk; with an id (which only grow) it is one that begins from now on. Without, none
+ * is begun while one is under way.
  */
-void walker_walk(struct walker *walker, uint64_t id);
+void walker_whole(struct walker *walker, uint64_t id);
+
+/* A walk over files, now or after the one that is under way. */
+void walker_files(struct walker *walker);
 
 #endif

@@ -52,11 +52,6 @@ def idle_connections(prefix, count):
             process.communicate()
 
 
-def slab_bytes():
-    with open("/proc/meminfo", encoding="ascii") as f:
-        return 1024 * int(re.search(r"SUnreclaim:\s+(\d+)", f.read()).group(1))
-
-
 def kernel_memory(pid):
     """Bytes of the maps, and of the programs, that a process has open: (maps, programs)."""
     found = {"map_id": {}, "prog_id": {}}
@@ -83,7 +78,6 @@ class Bench:
     def visit(self, interval):
         if interval is None:
             return self.churn()
-        before = slab_bytes()
         tracer = Tracer(more=f"memory_budget: {self.options.budget}\nsnapshot_interval: {interval}\n")
         with tracer:
             # All are told once, as the exporter is new.
@@ -92,7 +86,6 @@ class Bench:
             figures = self.churn()
             status = tracer.drained()
             figures.update(self.memory(tracer, status))
-            figures["slab_bytes"] = slab_bytes() - before
             figures["stats"] = {p["name"]: p["stats"] for p in status["processes"] if p["pid"]}
             figures["seed_us"] = [s["duration_us"] for s in status["ladder"]
                                   if s["step"] == "seed"][0]
@@ -124,22 +117,21 @@ def mib(number):
     return f"{number / (1 << 20):.2f} MiB"
 
 
-def print_costs(figures, sockets):
+def print_costs(figures):
     walk = figures["stats"]["loader"]
     print(f"\nseeding                             {figures['seed_us'] / 1e3:.0f} ms for "
           f"{figures['counters']['opened_seeded']} ends of connections")
-    print(f"a walk                              {walk['walk_visits']} visits, "
-          f"{walk['walk_slices']} slices, {walk['walk_busy_us'] / 1e3:.0f} ms of CPU in "
-          f"{walk['walk_last_us'] / 1e3:.0f} ms")
-    print(f"longest slice of any walk           {walk['slice_worst_us'] / 1e3:.1f} ms of CPU")
+    for name, kind, worst in (("a whole walk", "walk", "slice_worst_us"),
+                              ("a walk by files", "check", "check_slice_worst_us")):
+        print(f"{name:36}{walk[kind + '_visits']} visits, {walk[kind + '_busy_us'] / 1e3:.0f} ms of "
+              f"CPU in {walk[kind + '_last_us'] / 1e3:.0f} ms; longest slice "
+              f"{walk[worst] / 1e3:.1f} ms of CPU")
     print(f"update records                      {figures['counters']['submitted_update']} in "
-          f"{walk['walks']} walks")
+          f"{walk['walks']} whole walks and {walk['checks']} by files")
     for name, rss in figures["rss_bytes"].items():
         print(f"RSS of {name:29}{mib(rss)}")
     print(f"maps                                {mib(figures['maps_bytes'])}")
     print(f"programs                            {mib(figures['programs_bytes'])}")
-    print(f"kernel's slab grew by               {mib(figures['slab_bytes'])}, "
-          f"{figures['slab_bytes'] // sockets} bytes a socket")
 
 
 def judge(rounds, options):
@@ -207,7 +199,7 @@ def main():
         with open(options.json, "w", encoding="ascii") as f:
             json.dump(rounds, f, indent=1)
     print_latency(rounds)
-    print_costs(rounds[-1]["walk each second"], 2 * options.connections)
+    print_costs(rounds[-1]["walk each second"])
     print(f"took {time.monotonic() - began:.0f} s")
     try:
         judge(rounds, options)

@@ -12,7 +12,7 @@ import sys
 import time
 
 from harness import (CONNGEN, SLOWDOWN, Tracer, check, conngen, equal, load, main,
-                     network_namespace, wait_for)
+                     network_namespace, remembers_in_table, wait_for)
 
 ADDRESS = "127.77.4.1"
 # What others on this machine do is not counted. A ring of 256 KiB has room for 1200 records or so.
@@ -236,9 +236,65 @@ def test_a_walk_is_cut_into_slices_and_its_loader_stays_awake():
         check(identity["holds"] and identity["dropped"] == 0, f"identity: {identity}")
 
 
+LIST_LONG = 10000  # loader/walk.h: WALK_LIST_LONG
+
+
+def lists():
+    """In how many lists the kernel keeps the sockets of a map."""
+    count = 2
+    while count < os.sysconf("SC_NPROCESSORS_CONF"):
+        count *= 2
+    return count
+
+
+@contextlib.contextmanager
+def many_idle(prefix, ends):
+    idle = [subprocess.Popen([*prefix, CONNGEN, "idle", "--addr", ADDRESS, "--connections",
+                              str(ends // 4), "--hold-until-stdin-eof"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE) for _ in range(2)]
+    try:
+        for process in idle:
+            process.stdout.readline()
+        yield
+    finally:
+        for process in idle:
+            process.communicate()
+
+
+def test_walks_over_many_sockets_go_by_files_and_tell_the_same():
+    ends = 11 * LIST_LONG // 10 * lists()
+    if SLOWDOWN > 1 or ends > 40000:
+        return f"{ends} ends are too many here"
+    config = CONFIG.replace("memory_budget: 1MiB", "memory_budget: 64MiB")
+    with tracing(config) as (tracer, prefix, netns), Talker(prefix) as talker:
+        if remembers_in_table(tracer.status()) or "seed_sockets" not in [
+                p["name"] for p in tracer.status()["probes"] if p["state"] == "attached"]:
+            return "sockets have no storage here, or cannot be found by their files"
+        with many_idle(prefix, ends):
+            wait_for("a whole walk", lambda: stats(tracer)["walk_visits"] >= ends, 30)
+            wait_for("all told", lambda: count(tracer, "submitted_update") >= ends + 2 * COUNT, 30)
+            wait_for("walks by files", lambda: stats(tracer)["check_visits"] >= ends, 30)
+
+            def told_by_files():
+                before, told = stats(tracer), count(tracer, "submitted_update")
+                talker.tell("send")
+                wait_for("both ends told", lambda: count(tracer, "submitted_update") >= told + 2)
+                wait_for("the next stats", lambda: stats(tracer)["checks"] > before["checks"] + 1)
+                return stats(tracer)["walks"] == before["walks"] or None
+            wait_for("a change told without a whole walk", told_by_files, 30)
+            print(f"# {stats(tracer)}")
+            whole = stats(tracer)["walks"]
+            wait_for("a whole walk now and then", lambda: stats(tracer)["walks"] > whole, 30)
+            equal(len(listed(tracer, netns)), ends + 2 * COUNT, "listed")
+        identity = tracer.drained()["identity"]
+        check(identity["holds"] and identity["dropped"] == 0, f"identity: {identity}")
+    return None
+
+
 if __name__ == "__main__":
     main([test_an_update_only_for_what_changed,
           test_the_list_is_complete_after_the_exporter_or_the_loader_was_killed,
           test_a_connection_whose_close_was_lost_leaves_the_list,
           test_other_filters_change_the_list,
-          test_a_walk_is_cut_into_slices_and_its_loader_stays_awake])
+          test_a_walk_is_cut_into_slices_and_its_loader_stays_awake,
+          test_walks_over_many_sockets_go_by_files_and_tell_the_same])
