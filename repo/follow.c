@@ -121,7 +121,7 @@ static bool is_ageing(const struct repo *repo, const json_t *body, const char *r
 	const char *expires = tuf_json_text(body, "expires");
 	int64_t at;
 
-	return !expires || tuf_time_read(expires, &at) < 0 ||
+	return !expires || tuf_time_read(expires, false, &at) < 0 ||
 	       at - time(NULL) < (int64_t)repo_days(repo, role) * 43200;
 }
 

@@ -144,8 +144,8 @@ static int find_delegator(const struct repo *repo, const char *role, struct auth
 	struct tuf_why why = {.text = ""};
 
 	json_decref(whole);
-	if (!text ||
-	    tuf_metadata_read(&found->delegator, TUF_TARGETS, text, strlen(text), &why) != TUF_OK) {
+	if (!text || tuf_metadata_read(&found->delegator, TUF_TARGETS, TUF_STRICT, text,
+				       strlen(text), &why) != TUF_OK) {
 		log_error("targets: can't be read: %s", why.text);
 		free(text);
 		return -1;
@@ -236,8 +236,10 @@ static int publish(struct repo *repo, const char *role, const struct tuf_metadat
 	if (!is_root)
 		return 0;
 	tuf_metadata_free(&repo->root);
-	return tuf_metadata_read(&repo->root, TUF_ROOT, text, strlen(text), &why) == TUF_OK ? 0
-											    : -1;
+	return tuf_metadata_read(&repo->root, TUF_ROOT, TUF_STRICT, text, strlen(text), &why) ==
+			       TUF_OK
+		       ? 0
+		       : -1;
 }
 
 static int write_staged(const struct repo *repo, const char *role, const char *text)
@@ -311,7 +313,8 @@ static int submit(struct repo *repo, const char *role, json_t *whole)
 	(void)is_top(role, &kind);
 	/* Read twice: what a root asks for must be known before it is signed, and what clients will
 	   read is what is checked. */
-	if (text && tuf_metadata_read(&metadata, kind, text, strlen(text), &why) == TUF_OK)
+	if (text &&
+	    tuf_metadata_read(&metadata, kind, TUF_STRICT, text, strlen(text), &why) == TUF_OK)
 		err = find_authorities(repo, role, &metadata, &authorities);
 	else
 		log_error("%s: %s", role, text ? why.text : "out of memory");
@@ -322,7 +325,8 @@ static int submit(struct repo *repo, const char *role, json_t *whole)
 
 		free(text);
 		text = dump(whole);
-		if (text && tuf_metadata_read(&done, kind, text, strlen(text), &why) == TUF_OK)
+		if (text &&
+		    tuf_metadata_read(&done, kind, TUF_STRICT, text, strlen(text), &why) == TUF_OK)
 			err = publish_or_stage(repo, role, text, &done, &authorities);
 		else
 			log_error("%s: %s", role, text ? why.text : "out of memory");
@@ -358,7 +362,7 @@ bool repo_is_valid(const struct repo *repo, const char *role)
 	(void)is_top(role, &kind);
 	if (repo_published_bytes(repo, role, &bytes, &len) < 0 || !bytes)
 		return false;
-	valid = tuf_metadata_read(&metadata, kind, bytes, len, &why) == TUF_OK &&
+	valid = tuf_metadata_read(&metadata, kind, TUF_STRICT, bytes, len, &why) == TUF_OK &&
 		find_authorities(repo, role, &metadata, &authorities) == 0 &&
 		is_signed(&authorities, &metadata, &why);
 	free(bytes);

@@ -88,7 +88,7 @@ static int read_root(struct repo *repo)
 	tuf_metadata_free(&repo->root);
 	if (!bytes)
 		return 0;
-	result = tuf_metadata_read(&repo->root, TUF_ROOT, bytes, len, &why);
+	result = tuf_metadata_read(&repo->root, TUF_ROOT, TUF_STRICT, bytes, len, &why);
 	free(bytes);
 	if (result == TUF_OK)
 		return 0;

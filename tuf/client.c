@@ -207,7 +207,7 @@ static int drive(struct client *client)
 /* Bring the folder up to date. Whatever it returns, close_client() follows. */
 static int refresh(struct client *client, const struct client_options *options)
 {
-	const struct tuf_options run = {.now_s = time(NULL)};
+	const struct tuf_options run = {.now_s = time(NULL), .lenience = options->lenience};
 
 	*client = (struct client){
 		.options = options,
@@ -274,11 +274,11 @@ int client_download(const struct client_options *options)
 }
 
 /* The root must at least vouch for itself: else a wrong file would be found out much later. */
-static int check_root(const char *file, const char *bytes, size_t len)
+static int check_root(const char *file, unsigned int lenience, const char *bytes, size_t len)
 {
 	struct tuf_metadata root;
 	struct tuf_why why;
-	enum tuf_result result = tuf_metadata_read(&root, TUF_ROOT, bytes, len, &why);
+	enum tuf_result result = tuf_metadata_read(&root, TUF_ROOT, lenience, bytes, len, &why);
 
 	if (result == TUF_OK)
 		result = tuf_metadata_verify(&root, &root.keys, tuf_root_role(&root, "root"), &why);
@@ -300,7 +300,7 @@ int client_init(const struct client_options *options, const char *root_file)
 		log_error("%s: can't be read: %s", root_file, strerror(-err));
 		return -1;
 	}
-	err = check_root(root_file, bytes, len);
+	err = check_root(root_file, options->lenience, bytes, len);
 	if (!err)
 		err = open_metadata_dir(&client, true);
 	if (!err) {

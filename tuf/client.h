@@ -11,6 +11,7 @@ struct client_options {
 	const char *target_dir, *target_base_url;
 	const char *ca_file;
 	uint32_t timeout_s;
+	unsigned int lenience; /* enum tuf_lenience */
 	const char *const *targets;
 	size_t target_count;
 };

@@ -97,6 +97,18 @@ int tuf_key_id(const json_t *key, char id[2 * TUF_SHA256_LEN + 1])
 	return err;
 }
 
+static enum tuf_result check_id(const char *id, const json_t *key, struct tuf_why *why)
+{
+	char computed[2 * TUF_SHA256_LEN + 1];
+
+	if (tuf_key_id(key, computed) < 0)
+		return tuf_refuse(why, TUF_NO_MEMORY, "out of memory");
+	if (strcmp(computed, id) != 0)
+		return tuf_refuse(why, TUF_UNTRUSTED, "key %.64s: its keyid should be %s", id,
+				  computed);
+	return TUF_OK;
+}
+
 static enum tuf_result read_key(struct tuf_key *key, const char *id, const json_t *from,
 				struct tuf_why *why)
 {
@@ -104,23 +116,18 @@ static enum tuf_result read_key(struct tuf_key *key, const char *id, const json_
 	const char *type = tuf_json_text(from, "keytype");
 	const char *scheme = tuf_json_text(from, "scheme");
 	const char *public = tuf_json_text(value, "public");
-	char computed[2 * TUF_SHA256_LEN + 1];
 
 	if (!type || !scheme || !json_is_object(value))
 		return tuf_refuse(why, TUF_MALFORMED, "key %.64s: lacks keytype, scheme or keyval",
 				  id);
-	if (tuf_key_id(from, computed) < 0)
-		return tuf_refuse(why, TUF_NO_MEMORY, "out of memory");
-	if (strcmp(computed, id) != 0)
-		return tuf_refuse(why, TUF_UNTRUSTED, "key %.64s: its keyid should be %s", id,
-				  computed);
 	key->id = id;
 	if (public)
 		load(key, type, scheme, public);
 	return TUF_OK;
 }
 
-enum tuf_result tuf_keys_read(struct tuf_keys *keys, json_t *map, struct tuf_why *why)
+enum tuf_result tuf_keys_read(struct tuf_keys *keys, json_t *map, bool any_keyid,
+			      struct tuf_why *why)
 {
 	enum tuf_result result = TUF_OK;
 	const char *id;
@@ -137,6 +144,8 @@ enum tuf_result tuf_keys_read(struct tuf_keys *keys, json_t *map, struct tuf_why
 
 		*key = (struct tuf_key){.id = id};
 		result = read_key(key, id, from, why);
+		if (result == TUF_OK && !any_keyid)
+			result = check_id(id, from, why);
 		if (result != TUF_OK)
 			break;
 	}

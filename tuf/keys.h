@@ -31,9 +31,10 @@ struct tuf_keys {
 /*
  * Read an object of keyid: key. The map must outlive keys, which the caller frees by
  * tuf_keys_free(), also after an error. Refused: more than TUF_KEYS_MAX, a keyid that is not the
- * SHA-256 of its key's canonical form, a key that lacks a member.
+ * SHA-256 of its key's canonical form (unless any_keyid), a key that lacks a member.
  */
-enum tuf_result tuf_keys_read(struct tuf_keys *keys, json_t *map, struct tuf_why *why);
+enum tuf_result tuf_keys_read(struct tuf_keys *keys, json_t *map, bool any_keyid,
+			      struct tuf_why *why);
 void tuf_keys_free(struct tuf_keys *keys);
 
 /* The key with an id, NULL if there is none. */

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "tuf/client.h"
 #include "tuf/fetch.h"
+#include "tuf/metadata.h"
 #include "tuf/tuf.h"
 
 #define TARGETS_MAX       64u
@@ -32,6 +33,7 @@ static const char help[] =
 	"  --target-name NAME     a target, such as group/web.yaml; up to 64 times\n"
 	"  --ca-file FILE         certificates to trust instead of the system's\n"
 	"  --timeout SECONDS      for one request, 1 to 600 (30); all together ten times that\n"
+	"  --any-keyid            take keyids as they are named, not as the hash of their key\n"
 	"  --help                 print this\n"
 	"  --version              print the version\n"
 	"\n"
@@ -47,6 +49,7 @@ enum {
 	OPTION_TARGET_NAME = 'n',
 	OPTION_CA_FILE = 'c',
 	OPTION_TIMEOUT = 't',
+	OPTION_ANY_KEYID = 'k',
 	OPTION_HELP = 'h',
 	OPTION_VERSION = 'V',
 };
@@ -59,6 +62,7 @@ static const struct option longs[] = {
 	{"target-name", required_argument, NULL, OPTION_TARGET_NAME},
 	{"ca-file", required_argument, NULL, OPTION_CA_FILE},
 	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"any-keyid", no_argument, NULL, OPTION_ANY_KEYID},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{NULL, 0, NULL, 0},
@@ -147,6 +151,9 @@ static int take_option(struct request *request, int c, char **argv)
 		return 0;
 	case OPTION_TIMEOUT:
 		return take_timeout(request, optarg);
+	case OPTION_ANY_KEYID:
+		request->options.lenience |= TUF_ANY_KEYID;
+		return 0;
 	case OPTION_HELP:
 		request->help = true;
 		return 0;

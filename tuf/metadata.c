@@ -61,19 +61,22 @@ static enum tuf_result check_head(struct tuf_metadata *metadata, struct tuf_why 
 		return tuf_refuse(why, TUF_MALFORMED, "spec_version: not 1.x or 1.x.y");
 	if (tuf_json_integer(body, "version", 1, TUF_VERSION_MAX, &version) < 0)
 		return tuf_refuse(why, TUF_MALFORMED, "version: not an integer from 1 to 2^53-1");
-	if (!expires || tuf_time_read(expires, &metadata->expires_s) < 0)
+	if (!expires ||
+	    tuf_time_read(expires, metadata->lenience & TUF_ANY_FRACTION, &metadata->expires_s) < 0)
 		return tuf_refuse(why, TUF_MALFORMED, "expires: not YYYY-MM-DDThh:mm:ssZ");
 	metadata->version = (uint64_t)version;
 	return TUF_OK;
 }
 
 enum tuf_result tuf_metadata_read(struct tuf_metadata *metadata, enum tuf_kind kind,
-				  const void *bytes, size_t len, struct tuf_why *why)
+				  unsigned int lenience, const void *bytes, size_t len,
+				  struct tuf_why *why)
 {
 	enum tuf_result result;
 
 	memset(metadata, 0, sizeof(*metadata));
 	metadata->kind = kind;
+	metadata->lenience = lenience;
 	if (len > kinds[kind].max_bytes)
 		return tuf_refuse(why, TUF_TOO_LARGE, "larger than %zu bytes",
 				  kinds[kind].max_bytes);

@@ -26,8 +26,19 @@ enum tuf_kind { TUF_ROOT, TUF_TIMESTAMP, TUF_SNAPSHOT, TUF_TARGETS, TUF_KINDS };
 #define TUF_DELEGATIONS_MAX 64u   /* roles that a role delegates to */
 #define TUF_VERSION_MAX     ((INT64_C(1) << 53) - 1)
 
+/*
+ * What a repository may do that the specification forbids. Neither weakens what is verified: keys
+ * are counted by what they are, not by what they are called.
+ */
+enum tuf_lenience {
+	TUF_STRICT = 0,
+	TUF_ANY_KEYID = 1 << 0,   /* a keyid need not be the SHA-256 of its key */
+	TUF_ANY_FRACTION = 1 << 1 /* an expiry may have a fraction of a second, which is cut off */
+};
+
 struct tuf_metadata {
 	enum tuf_kind kind;
+	unsigned int lenience; /* enum tuf_lenience, or-ed */
 	json_t *whole;
 	json_t *body; /* its member "signed" */
 	uint64_t version;
@@ -53,7 +64,8 @@ size_t tuf_kind_max(enum tuf_kind kind);
  * caller's. Whatever is returned, tuf_metadata_free() frees what was made.
  */
 enum tuf_result tuf_metadata_read(struct tuf_metadata *metadata, enum tuf_kind kind,
-				  const void *bytes, size_t len, struct tuf_why *why);
+				  unsigned int lenience, const void *bytes, size_t len,
+				  struct tuf_why *why);
 void tuf_metadata_free(struct tuf_metadata *metadata);
 
 /*
@@ -87,7 +99,10 @@ bool tuf_delegation_matches(const json_t *delegation, const char *path);
  */
 bool tuf_pattern_matches(const char *pattern, const char *path);
 
-/* "YYYY-MM-DDThh:mm:ssZ", exactly so. Returns 0 or -1. */
-int tuf_time_read(const char *text, int64_t *time_s);
+/*
+ * "YYYY-MM-DDThh:mm:ssZ", exactly so; with any_fraction a point and 1 to 9 digits may stand before
+ * the Z, and are cut off. Returns 0 or -1.
+ */
+int tuf_time_read(const char *text, bool any_fraction, int64_t *time_s);
 
 #endif

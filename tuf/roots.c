@@ -7,7 +7,8 @@
 enum tuf_result state_read_by_root(const struct tuf_metadata *root, struct tuf_metadata *metadata,
 				   enum tuf_kind kind, const struct fed *fed, struct tuf_why *why)
 {
-	enum tuf_result result = tuf_metadata_read(metadata, kind, fed->bytes, fed->len, why);
+	enum tuf_result result =
+		tuf_metadata_read(metadata, kind, root->lenience, fed->bytes, fed->len, why);
 
 	return result == TUF_OK ? tuf_metadata_verify(metadata, &root->keys,
 						      tuf_root_role(root, tuf_kind_name(kind)), why)
@@ -49,7 +50,8 @@ void refresh_on_local_root(struct tuf *tuf, const struct fed *fed)
 		state_fail(tuf, &why);
 		return;
 	}
-	result = tuf_metadata_read(&root, TUF_ROOT, fed->bytes, fed->len, &why);
+	result = tuf_metadata_read(&root, TUF_ROOT, tuf->options.lenience, fed->bytes, fed->len,
+				   &why);
 	if (result == TUF_OK)
 		result = tuf_metadata_verify(&root, &root.keys, tuf_root_role(&root, "root"), &why);
 	if (result != TUF_OK) {

@@ -156,7 +156,8 @@ static enum tuf_result read_role(struct tuf *tuf, const struct fed *fed, struct 
 		return tuf_refuse(why, TUF_NO_MEMORY, "out of memory");
 	result = state_check_bytes(fed, &search->listed, why);
 	if (result == TUF_OK)
-		result = tuf_metadata_read(role, TUF_TARGETS, fed->bytes, fed->len, why);
+		result = tuf_metadata_read(role, TUF_TARGETS, tuf->options.lenience, fed->bytes,
+					   fed->len, why);
 	if (result == TUF_OK)
 		result = tuf_metadata_verify(role, search->at.keys, search->at.delegation, why);
 	if (result == TUF_OK)

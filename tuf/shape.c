@@ -81,7 +81,8 @@ enum tuf_result shape_check_root(struct tuf_metadata *metadata, struct tuf_why *
 
 	if (consistent && !json_is_boolean(consistent))
 		return malformed(why, "neither true nor false", "consistent_snapshot");
-	result = tuf_keys_read(&metadata->keys, json_object_get(metadata->body, "keys"), why);
+	result = tuf_keys_read(&metadata->keys, json_object_get(metadata->body, "keys"),
+			       metadata->lenience & TUF_ANY_KEYID, why);
 	for (enum tuf_kind kind = TUF_ROOT; kind < TUF_KINDS && result == TUF_OK; kind++)
 		result = check_role(tuf_root_role(metadata, tuf_kind_name(kind)),
 				    tuf_kind_name(kind), why);
@@ -193,7 +194,8 @@ static enum tuf_result check_delegations(struct tuf_metadata *metadata, struct t
 	if (!json_is_array(roles) || json_array_size(roles) > TUF_DELEGATIONS_MAX)
 		return tuf_refuse(why, TUF_MALFORMED, "delegations.roles: not a list of at most %u",
 				  TUF_DELEGATIONS_MAX);
-	result = tuf_keys_read(&metadata->keys, json_object_get(delegations, "keys"), why);
+	result = tuf_keys_read(&metadata->keys, json_object_get(delegations, "keys"),
+			       metadata->lenience & TUF_ANY_KEYID, why);
 	for (size_t i = 0; (role = json_array_get(roles, i)) && result == TUF_OK; i++) {
 		result = check_delegation(role, why);
 		for (size_t other = 0; other < i && result == TUF_OK; other++)

@@ -86,7 +86,7 @@ void state_fail(struct tuf *tuf, const struct tuf_why *why);
 /* Whether an answer to FETCH has bytes; if not it is over. */
 bool state_has_bytes(struct tuf *tuf, const struct fed *fed);
 
-/* Read, and check the signatures by a root. */
+/* Read, as leniently as the root was, and check the signatures by it. */
 enum tuf_result state_read_by_root(const struct tuf_metadata *root, struct tuf_metadata *metadata,
 				   enum tuf_kind kind, const struct fed *fed, struct tuf_why *why);
 

@@ -14,12 +14,28 @@ static int number(const char *text, size_t digits)
 	return value;
 }
 
-static bool has_shape(const char *text, const char *shape)
+/* Returns what is behind the shape, NULL if the text has another one. */
+static const char *skip_shape(const char *text, const char *shape)
 {
 	for (; *shape; text++, shape++)
 		if (*shape == '0' ? *text < '0' || *text > '9' : *text != *shape)
-			return false;
-	return *text == '\0';
+			return NULL;
+	return text;
+}
+
+static const char *skip_fraction(const char *text)
+{
+	size_t digits = *text == '.' ? strspn(text + 1, "0123456789") : 0;
+
+	return digits >= 1 && digits <= 9 ? text + 1 + digits : text;
+}
+
+static bool has_shape(const char *text, bool any_fraction)
+{
+	text = skip_shape(text, "0000-00-00T00:00:00");
+	if (text && any_fraction)
+		text = skip_fraction(text);
+	return text && strcmp(text, "Z") == 0;
 }
 
 static bool is_leap(int year)
@@ -42,12 +58,12 @@ static int64_t days_before(int year)
 	return past * 365 + past / 4 - past / 100 + past / 400 - 719162;
 }
 
-int tuf_time_read(const char *text, int64_t *time_s)
+int tuf_time_read(const char *text, bool any_fraction, int64_t *time_s)
 {
 	int year, month, day, hour, minute, second;
 	int64_t days;
 
-	if (!has_shape(text, "0000-00-00T00:00:00Z"))
+	if (!has_shape(text, any_fraction))
 		return -1;
 	year = number(text, 4);
 	month = number(text + 5, 2);

@@ -46,6 +46,7 @@ struct tuf_floor {
 struct tuf_options {
 	int64_t now_s;          /* seconds since 1970, UTC: the time of the whole run */
 	struct tuf_floor floor; /* zeros: none */
+	unsigned int lenience;  /* enum tuf_lenience of tuf/metadata.h, or-ed; 0: strict */
 };
 
 enum tuf_want_kind {

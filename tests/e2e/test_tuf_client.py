@@ -272,6 +272,17 @@ def test_keyid_must_be_that_of_its_key(signer):
         body["keys"]["00" * 32] = body["keys"][keyid]
         w.repo.publish("root")
         w.refused(f"untrusted: 2.root.json: key {'00' * 32}: its keyid should be {keyid}")
+        w.extra = ["--any-keyid"]
+        w.refresh()
+        equal(w.versions()["root"], 2, "root")
+        # One key is one, whatever it is called.
+        body["version"] = 3
+        body["roles"]["timestamp"] = {"keyids": ["00" * 32, keyid], "threshold": 2}
+        w.repo.publish("root")
+        whole = w.repo.signed("timestamp")
+        whole["signatures"].append({**whole["signatures"][0], "keyid": "00" * 32})
+        w.repo.put("timestamp", whole)
+        w.refused("untrusted: timestamp.json: signed by 1 keys that count, 2 are needed")
 
 
 def test_unknown_key_types_are_kept_and_never_count(signer):

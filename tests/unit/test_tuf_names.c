@@ -176,7 +176,7 @@ static void time_is(const char *text, int64_t wanted)
 {
 	int64_t time_s;
 
-	assert_int_equal(tuf_time_read(text, &time_s), 0);
+	assert_int_equal(tuf_time_read(text, false, &time_s), 0);
 	assert_true(time_s == wanted);
 }
 
@@ -212,7 +212,27 @@ static void test_time_is_read_exactly(void **state)
 	time_is("9999-12-31T23:59:59Z", 253402300799);
 	time_is("1969-12-31T23:59:59Z", -1);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (tuf_time_read(bad[i], &time_s) == 0)
+		if (tuf_time_read(bad[i], false, &time_s) == 0)
+			fail_msg("taken: %s", bad[i]);
+}
+
+static void test_time_may_have_a_fraction_if_told(void **state)
+{
+	static const char *const good[] = {"2000-02-29T23:59:59Z", "2000-02-29T23:59:59.0Z",
+					   "2000-02-29T23:59:59.999999999Z"};
+	static const char *const bad[] = {
+		"2000-02-29T23:59:59.Z",       "2000-02-29T23:59:59.1234567890Z",
+		"2000-02-29T23:59:59.5",       "2000-02-29T23:59:59.5ZZ",
+		"2000-02-29T23:59:59.5+00:00", "2000-02-30T23:59:59.5Z"};
+	int64_t time_s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(tuf_time_read(good[i], true, &time_s), 0);
+		assert_true(time_s == 951868799);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (tuf_time_read(bad[i], true, &time_s) == 0)
 			fail_msg("taken: %s", bad[i]);
 }
 
@@ -227,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_pattern_of_many_stars_takes_no_time),
 		cmocka_unit_test(test_delegation_matches_by_prefix_of_hash),
 		cmocka_unit_test(test_time_is_read_exactly),
+		cmocka_unit_test(test_time_may_have_a_fraction_if_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
