@@ -141,6 +141,7 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/nat.c \
 	exporter/nat_cache.c \
 	exporter/nat_parse.c \
+	exporter/pages.c \
 	exporter/pump.c \
 	exporter/ring.c \
 	exporter/sandbox.c \
@@ -188,6 +189,7 @@ conntrace_SRC := $(COMMON) \
 	exporter/json.c \
 	exporter/jsonbuf.c \
 	exporter/names.c \
+	exporter/pages.c \
 	exporter/table.c \
 	common/landlock.c \
 	loader/btf.c \
@@ -270,9 +272,9 @@ DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 test_btf_SRC := loader/btf.c loader/object.c
 test_btf_LIB := $(LIBBPF)
-test_cgroup_cache_SRC := exporter/cgroup_cache.c
+test_cgroup_cache_SRC := exporter/cgroup_cache.c exporter/pages.c
 test_cgroup_name_SRC := exporter/cgroup_name.c
-test_cgroups_SRC := $(CGROUPS)
+test_cgroups_SRC := $(CGROUPS) exporter/pages.c
 test_budget_SRC := common/config.c
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
@@ -303,9 +305,10 @@ test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 test_msg_LIB := -lmsgpackc
 test_msgfmt_SRC := common/msgfmt.c
 test_msgfmt_LIB := -lmsgpackc
-test_nat_SRC := exporter/nat.c exporter/nat_cache.c exporter/nat_parse.c common/loop.c
+test_nat_SRC := exporter/nat.c exporter/nat_cache.c exporter/nat_parse.c exporter/pages.c \
+	common/loop.c
 test_nat_LIB := -lnl-3
-test_nat_cache_SRC := exporter/nat_cache.c
+test_nat_cache_SRC := exporter/nat_cache.c exporter/pages.c
 test_nat_parse_SRC := exporter/nat_parse.c
 test_nat_parse_LIB := -lnl-3
 test_object_SRC := loader/object.c
@@ -321,7 +324,7 @@ test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_table_SRC := exporter/names.c exporter/table.c
-test_table_live_SRC := exporter/live.c
+test_table_live_SRC := exporter/live.c exporter/pages.c
 test_tuf_SRC := $(TUF_STUBBED)
 test_tuf_LIB := $(TUF_LIB)
 test_tuf_json_SRC := tuf/canonical.c tuf/json.c tuf/result.c
@@ -349,7 +352,7 @@ fuzz_decode_SRC := exporter/cgroup_name.c exporter/decode.c exporter/ending.c ex
 	exporter/jsonbuf.c exporter/names.c exporter/table.c
 
 fuzz_nat_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
-	exporter/names.c exporter/nat_cache.c exporter/nat_parse.c
+	exporter/names.c exporter/nat_cache.c exporter/nat_parse.c exporter/pages.c
 fuzz_nat_LIB := -lnl-3
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)

@@ -4,18 +4,11 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "exporter/pages.h"
 
 #define SEEN  0u
 #define ASKED 1u
-
-static void *take_pages(size_t bytes)
-{
-	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return pages == MAP_FAILED ? NULL : pages;
-}
 
 int cgroup_cache_open(struct cgroup_cache *cache, uint32_t max)
 {
@@ -28,8 +21,8 @@ int cgroup_cache_open(struct cgroup_cache *cache, uint32_t max)
 	memset(cache, 0, sizeof(*cache));
 	cache->max = max;
 	cache->chain_mask = chains - 1;
-	cache->entries = take_pages(max * sizeof(cache->entries[0]));
-	cache->chains = take_pages(chains * sizeof(cache->chains[0]));
+	cache->entries = pages_take(max * sizeof(cache->entries[0]));
+	cache->chains = pages_take(chains * sizeof(cache->chains[0]));
 	if (cache->entries && cache->chains)
 		return 0;
 	cgroup_cache_close(cache);
@@ -38,10 +31,8 @@ int cgroup_cache_open(struct cgroup_cache *cache, uint32_t max)
 
 void cgroup_cache_close(struct cgroup_cache *cache)
 {
-	if (cache->entries)
-		munmap(cache->entries, cache->max * sizeof(cache->entries[0]));
-	if (cache->chains)
-		munmap(cache->chains, ((size_t)cache->chain_mask + 1) * sizeof(cache->chains[0]));
+	pages_give(cache->entries, cache->max * sizeof(cache->entries[0]));
+	pages_give(cache->chains, ((size_t)cache->chain_mask + 1) * sizeof(cache->chains[0]));
 	memset(cache, 0, sizeof(*cache));
 }
 

@@ -3,15 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
-static void *take_pages(size_t bytes)
-{
-	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return pages == MAP_FAILED ? NULL : pages;
-}
+#include "exporter/pages.h"
 
 int live_open(struct live *live, uint32_t max)
 {
@@ -24,8 +17,8 @@ int live_open(struct live *live, uint32_t max)
 	memset(live, 0, sizeof(*live));
 	live->max = max;
 	live->chain_mask = chains - 1;
-	live->entries = take_pages(max * sizeof(live->entries[0]));
-	live->chains = take_pages(chains * sizeof(live->chains[0]));
+	live->entries = pages_take(max * sizeof(live->entries[0]));
+	live->chains = pages_take(chains * sizeof(live->chains[0]));
 	if (live->entries && live->chains)
 		return 0;
 	live_close(live);
@@ -34,10 +27,8 @@ int live_open(struct live *live, uint32_t max)
 
 void live_close(struct live *live)
 {
-	if (live->entries)
-		munmap(live->entries, live->max * sizeof(live->entries[0]));
-	if (live->chains)
-		munmap(live->chains, ((size_t)live->chain_mask + 1) * sizeof(live->chains[0]));
+	pages_give(live->entries, live->max * sizeof(live->entries[0]));
+	pages_give(live->chains, ((size_t)live->chain_mask + 1) * sizeof(live->chains[0]));
 	memset(live, 0, sizeof(*live));
 }
 

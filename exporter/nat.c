@@ -56,9 +56,11 @@ static void on_event(struct nat *nat, const struct nat_message *message, uint64_
 {
 	bool begins = message->kind == NAT_NEW;
 
-	if ((!begins && message->kind != NAT_DESTROY) || !nat_is_translated(&message->conn))
+	if (!begins && message->kind != NAT_DESTROY)
 		return;
 	nat->events++;
+	if (!nat_is_translated(&message->conn))
+		return;
 	if (!begins)
 		nat_cache_end(&nat->cache, &message->conn, nat->drained_ns, now_ns,
 			      nat->dump_fd >= 0);

@@ -51,7 +51,7 @@ struct nat {
 	uint32_t begins;
 
 	/* For STATS. */
-	uint64_t events;
+	uint64_t events; /* begins and ends; the kernel tells of those translated */
 	uint64_t skipped;
 	uint64_t overruns;
 	uint64_t dumped; /* connections in dumps, translated or not */

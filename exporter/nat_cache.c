@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
+
+#include "exporter/pages.h"
 
 /* A tuple of one family and protocol. */
 struct key {
@@ -13,14 +14,6 @@ struct key {
 	uint8_t family;
 	uint8_t protocol;
 };
-
-static void *take_pages(size_t bytes)
-{
-	void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return pages == MAP_FAILED ? NULL : pages;
-}
 
 int nat_cache_open(struct nat_cache *cache, uint32_t max)
 {
@@ -35,8 +28,8 @@ int nat_cache_open(struct nat_cache *cache, uint32_t max)
 	cache->chain_mask = chains - 1;
 	if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK) < 0)
 		return -errno;
-	cache->entries = take_pages(max * sizeof(cache->entries[0]));
-	cache->chains = take_pages(chains * sizeof(cache->chains[0]));
+	cache->entries = pages_take(max * sizeof(cache->entries[0]));
+	cache->chains = pages_take(chains * sizeof(cache->chains[0]));
 	if (cache->entries && cache->chains)
 		return 0;
 	nat_cache_close(cache);
@@ -45,10 +38,8 @@ int nat_cache_open(struct nat_cache *cache, uint32_t max)
 
 void nat_cache_close(struct nat_cache *cache)
 {
-	if (cache->entries)
-		munmap(cache->entries, cache->max * sizeof(cache->entries[0]));
-	if (cache->chains)
-		munmap(cache->chains, ((size_t)cache->chain_mask + 1) * sizeof(cache->chains[0]));
+	pages_give(cache->entries, cache->max * sizeof(cache->entries[0]));
+	pages_give(cache->chains, ((size_t)cache->chain_mask + 1) * sizeof(cache->chains[0]));
 	memset(cache, 0, sizeof(*cache));
 }
 

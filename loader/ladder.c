@@ -80,6 +80,19 @@ static int open_nat(const struct config *config, struct nat_sockets *sockets, st
 	return err;
 }
 
+/* What can be raised from here on, read back from the process. */
+static void say_permitted(struct report *report)
+{
+	size_t len = strlen(report->detail);
+	struct privs now;
+	char names[64];
+
+	if (privs_read(&now) < 0)
+		return;
+	privs_caps_text(now.permitted, names, sizeof(names));
+	snprintf(report->detail + len, sizeof(report->detail) - len, "; permitted now: %s", names);
+}
+
 static enum step_result step_nat(struct ladder *ladder, struct report *report)
 {
 	const struct config *config = &ladder->config->config;
@@ -89,6 +102,7 @@ static enum step_result step_nat(struct ladder *ladder, struct report *report)
 
 	if (!config->nat) {
 		say(report, "not asked for (nat)");
+		say_permitted(report);
 		return STEP_SKIPPED;
 	}
 	lacking = open_nat(config, &sockets, report);
@@ -111,6 +125,7 @@ static enum step_result step_nat(struct ladder *ladder, struct report *report)
 		return STEP_DEGRADED;
 	}
 	say(report, "conntrack events and a dump, of network namespace %u", msg.netns);
+	say_permitted(report);
 	return STEP_OK;
 }
 

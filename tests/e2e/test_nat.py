@@ -13,6 +13,7 @@ from nat_nets import FILTERS, UDP_CLIENT, Nets, as_nat, run, sees, stats, traced
 
 CAP_NET_ADMIN = 1 << 12
 TRACER_CAPS = (1 << 38) | (1 << 39)
+GIVEN_UP = "; permitted now: cap_perfmon,cap_bpf"  # before anything else is done
 
 FACTS = """
 import errno, os, socket, struct
@@ -171,7 +172,9 @@ def not_degraded(tracer):
 
 def test_with_the_capability_nobody_keeps_it():
     with traced() as (nets, tracer):
-        equal(steps_of(tracer.status())["-", "nat"]["result"], "ok", "the step")
+        step = steps_of(tracer.status())["-", "nat"]
+        equal(step["result"], "ok", "the step")
+        check(step["detail"].endswith(GIVEN_UP), step["detail"])
         not_degraded(tracer)
         for name in ("supervisor", "loader", "exporter"):
             status = proc_status(tracer.process(name)["pid"])
@@ -183,7 +186,9 @@ def test_with_the_capability_nobody_keeps_it():
 def test_the_capability_without_nat_is_given_up():
     with Tree(nat=True) as tree, Nets() as nets:
         with Tracer(more=FILTERS, binaries=tree.bin, wrap=nets.host) as tracer:
-            equal(steps_of(tracer.status())["-", "nat"]["result"], "skipped", "the step")
+            step = steps_of(tracer.status())["-", "nat"]
+            equal((step["result"], step["detail"]), ("skipped", "not asked for (nat)" + GIVEN_UP),
+                  "the step")
             not_degraded(tracer)
             status = proc_status(tracer.process("loader")["pid"])
             equal(int(status["CapPrm"], 16) & CAP_NET_ADMIN, 0, "CapPrm")

@@ -136,6 +136,7 @@ static void test_nat_what_is_not_translated_is_not_kept(void **state)
 	tell(dump, CT_NEW, NLM_F_MULTI, &conn);
 	run_loop();
 	assert_int_equal(nat.cache.count, 0);
+	assert_int_equal(nat.events, 1);
 	assert_int_equal(nat.dumped, 1);
 }
 
