@@ -61,7 +61,7 @@ static void tell(int fd, uint16_t type, uint16_t flags, const struct nat_conn *c
 	struct ct_message m;
 
 	ct_make(&m, type, flags, conn);
-	assert_int_equal(send(fd, m.bytes, m.len, 0), m.len);
+	assert_int_equal(send(fd, m.bytes, m.len, MSG_DONTWAIT), m.len);
 }
 
 static void tell_end_of_dump(int fd, int error)
@@ -71,7 +71,7 @@ static void tell_end_of_dump(int fd, int error)
 	ct_begin(&m, NLMSG_DONE, NLM_F_MULTI, 4);
 	memcpy(m.bytes + NLMSG_HDRLEN, &error, sizeof(error));
 	ct_end(&m);
-	assert_int_equal(send(fd, m.bytes, m.len, 0), m.len);
+	assert_int_equal(send(fd, m.bytes, m.len, MSG_DONTWAIT), m.len);
 }
 
 static void stop(void *ctx, uint32_t events_of)

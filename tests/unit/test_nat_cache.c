@@ -182,6 +182,20 @@ static void test_nat_cache_gives_up_what_is_not_waited_for(void **state)
 	assert_int_equal(cache.count, 4);
 }
 
+/* However many pass through: they push out each other. */
+static void test_nat_cache_keeps_what_records_are_about(void **state)
+{
+	(void)state;
+	for (uint16_t i = 0; i < 4; i++)
+		begin((uint16_t)(4000 + i), i + 1u, 5, 10);
+	assert_true(finds(4000, EVENT_OPEN, 8, 11));
+	for (uint16_t i = 0; i < 100; i++)
+		begin((uint16_t)(5000 + i), i + 10u, 22, 23);
+	assert_true(finds(4000, EVENT_UPDATE, 8, 30));
+	assert_true(finds(5099, EVENT_OPEN, 22, 30));
+	assert_false(finds(4001, EVENT_OPEN, 8, 30));
+}
+
 static void test_nat_cache_is_bounded_and_counts(void **state)
 {
 	(void)state;
@@ -274,6 +288,7 @@ int main(void)
 		TEST(told_twice_is_there_once),
 		TEST(an_end_of_another_is_ignored),
 		TEST(gives_up_what_is_not_waited_for),
+		TEST(keeps_what_records_are_about),
 		TEST(is_bounded_and_counts),
 		TEST(a_doubt_lasts_until_a_dump),
 		TEST(a_dump_brings_what_was_there_before),
