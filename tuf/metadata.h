@@ -10,6 +10,7 @@
 
 #include "tuf/digest.h"
 #include "tuf/keys.h"
+#include "tuf/names.h"
 #include "tuf/result.h"
 
 /* The roles of every repository; a delegated role's metadata is of the kind targets. */
@@ -24,6 +25,7 @@ enum tuf_kind { TUF_ROOT, TUF_TIMESTAMP, TUF_SNAPSHOT, TUF_TARGETS, TUF_KINDS };
 #define TUF_SIGNATURES_MAX  64u
 #define TUF_LISTED_MAX      1000u /* targets of a role */
 #define TUF_DELEGATIONS_MAX 64u   /* roles that a role delegates to */
+#define TUF_BIN_BITS_MAX    32    /* of a path's hash, that say which bin it belongs to */
 #define TUF_VERSION_MAX     ((INT64_C(1) << 53) - 1)
 
 /*
@@ -89,6 +91,13 @@ const json_t *tuf_targets_listed(const struct tuf_metadata *targets, const char 
 
 /* The delegation at an index, NULL behind the last. */
 const json_t *tuf_targets_delegation(const struct tuf_metadata *targets, size_t index);
+
+/*
+ * Hash bins (succinct_roles): the delegation that all bins share, and the name of the one that a
+ * path belongs to. NULL if targets delegate to none.
+ */
+const json_t *tuf_targets_bin(const struct tuf_metadata *targets, const char *path,
+			      char name[TUF_NAME_MAX]);
 
 /* Whether a delegation is meant for a target path. */
 bool tuf_delegation_matches(const json_t *delegation, const char *path);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fnmatch(3) depends on the locale, and with many stars its time grows without bound. */
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "tuf/json.h"
 #include "tuf/metadata.h"
 
 /* The character at text, which is valid UTF-8, and its bytes; of any bytes: never over the NUL. */
@@ -118,6 +120,35 @@ static bool any_prefix(const json_t *prefixes, const char *path)
 			return true;
 	}
 	return false;
+}
+
+/* The first bits of the path's hash. */
+static int bin_of(const char *path, int64_t bits, uint32_t *bin)
+{
+	uint8_t hash[TUF_SHA256_LEN];
+
+	if (EVP_Digest(path, strlen(path), hash, NULL, EVP_sha256(), NULL) != 1)
+		return -1;
+	*bin = (uint32_t)hash[0] << 24 | (uint32_t)hash[1] << 16 | (uint32_t)hash[2] << 8 | hash[3];
+	*bin >>= TUF_BIN_BITS_MAX - bits;
+	return 0;
+}
+
+/* A name ends in the bin's number, in as many digits as the last bin has. */
+const json_t *tuf_targets_bin(const struct tuf_metadata *targets, const char *path,
+			      char name[TUF_NAME_MAX])
+{
+	const json_t *delegations = json_object_get(targets->body, "delegations");
+	const json_t *bins = json_object_get(delegations, "succinct_roles");
+	uint32_t bin;
+	int64_t bits;
+
+	if (tuf_json_integer(bins, "bit_length", 1, TUF_BIN_BITS_MAX, &bits) < 0 ||
+	    bin_of(path, bits, &bin) < 0 ||
+	    snprintf(name, TUF_NAME_MAX, "%s-%0*x", tuf_json_text(bins, "name_prefix"),
+		     (int)(bits + 3) / 4, bin) >= (int)TUF_NAME_MAX)
+		return NULL;
+	return bins;
 }
 
 bool tuf_delegation_matches(const json_t *delegation, const char *path)

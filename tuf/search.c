@@ -84,6 +84,19 @@ static void push_delegations(struct search *search, const struct tuf_metadata *m
 	}
 }
 
+/* A bin is always terminating. */
+static bool push_bin(struct search *search, const struct tuf_metadata *metadata)
+{
+	char *name = search->bins[search->visited_count - 1];
+	const json_t *bins = tuf_targets_bin(metadata, search->target.path, name);
+
+	if (!bins)
+		return false;
+	search->next[0] = (struct visit){.role = name, .delegation = bins, .keys = &metadata->keys};
+	search->next_count = 1;
+	return true;
+}
+
 static void visit_next(struct tuf *tuf);
 
 static void look_through(struct tuf *tuf, const struct tuf_metadata *metadata)
@@ -94,7 +107,8 @@ static void look_through(struct tuf *tuf, const struct tuf_metadata *metadata)
 		on_found(tuf, entry);
 		return;
 	}
-	push_delegations(&tuf->search, metadata);
+	if (!push_bin(&tuf->search, metadata))
+		push_delegations(&tuf->search, metadata);
 	visit_next(tuf);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tuf/shape.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tuf/json.h"
@@ -181,19 +182,43 @@ static enum tuf_result check_delegation(const json_t *role, struct tuf_why *why)
 		       : malformed(why, "paths: not a list of texts of at most 255 bytes", name);
 }
 
+/* All bins share keys and threshold; the longest name of one must do for a file. */
+static enum tuf_result check_bins(const json_t *bins, struct tuf_why *why)
+{
+	const char *prefix = tuf_json_text(bins, "name_prefix");
+	char name[TUF_NAME_MAX], encoded[TUF_NAME_MAX];
+	int64_t bits;
+
+	if (tuf_json_integer(bins, "bit_length", 1, TUF_BIN_BITS_MAX, &bits) < 0)
+		return malformed(why, "bit_length: not an integer from 1 to 32", "succinct_roles");
+	if (!prefix || !*prefix ||
+	    snprintf(name, sizeof(name), "%s-ffffffff", prefix) >= (int)sizeof(name) ||
+	    tuf_name_of_role(name, encoded) < 0)
+		return malformed(why, "name_prefix: missing or too long", "succinct_roles");
+	return check_role(bins, "succinct_roles", why);
+}
+
 static enum tuf_result check_delegations(struct tuf_metadata *metadata, struct tuf_why *why)
 {
 	const json_t *delegations = json_object_get(metadata->body, "delegations");
 	const json_t *roles = json_object_get(delegations, "roles"), *role;
+	const json_t *bins = json_object_get(delegations, "succinct_roles");
 	enum tuf_result result;
 
 	if (!delegations)
 		return TUF_OK;
-	if (json_object_get(delegations, "succinct_roles"))
-		return malformed(why, "succinct_roles are not supported", "delegations");
-	if (!json_is_array(roles) || json_array_size(roles) > TUF_DELEGATIONS_MAX)
-		return tuf_refuse(why, TUF_MALFORMED, "delegations.roles: not a list of at most %u",
-				  TUF_DELEGATIONS_MAX);
+	if (!roles == !bins)
+		return malformed(why, "needs one of roles and succinct_roles", "delegations");
+	if (bins)
+		result = check_bins(bins, why);
+	else if (!json_is_array(roles) || json_array_size(roles) > TUF_DELEGATIONS_MAX)
+		result = tuf_refuse(why, TUF_MALFORMED,
+				    "delegations.roles: not a list of at most %u",
+				    TUF_DELEGATIONS_MAX);
+	else
+		result = TUF_OK;
+	if (result != TUF_OK)
+		return result;
 	result = tuf_keys_read(&metadata->keys, json_object_get(delegations, "keys"),
 			       metadata->lenience & TUF_ANY_KEYID, why);
 	for (size_t i = 0; (role = json_array_get(roles, i)) && result == TUF_OK; i++) {

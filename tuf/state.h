@@ -43,6 +43,7 @@ struct search {
 	struct tuf_listed listed;
 	uint32_t visited_count, next_count;
 	const char *names[TUF_VISITED_MAX];            /* roles visited */
+	char bins[TUF_VISITED_MAX][TUF_NAME_MAX];      /* names of bins that these delegate to */
 	struct tuf_metadata *visited[TUF_VISITED_MAX]; /* NULL: the top-level targets */
 	struct visit next[VISITS_MAX];                 /* a stack: the last one is the next */
 };

@@ -199,7 +199,15 @@ def test_members_that_are_missing_or_wrong(signer):
                                    {"name": "a" * 300}, {"name": 1}, {"terminating": 0},
                                    {"paths": "*"}, {"paths": [1]}, {"threshold": 0},
                                    {"paths": ["a" * 256]},
-                                   {"path_hash_prefixes": ["0"]})]],
+                                   {"path_hash_prefixes": ["0"]})],
+                    *[with_value("delegations", {"keys": {}, "succinct_roles": {
+                        "keyids": [], "threshold": 1, "bit_length": 8, "name_prefix": "b",
+                        **bins}})
+                      for bins in ({"bit_length": 0}, {"bit_length": 33}, {"name_prefix": ""},
+                                   {"name_prefix": "b" * 215}, {"name_prefix": 1},
+                                   {"threshold": 0})],
+                    with_value("delegations", {"keys": {}, "roles": [], "succinct_roles": {
+                        "keyids": [], "threshold": 1, "bit_length": 8, "name_prefix": "b"}})],
     }
     for role, changes in wrong.items():
         with World(signer) as w:
@@ -661,6 +669,26 @@ def test_delegation_by_hash_of_path(signer):
         w.repo.publish_all()
         w.download("group/web.yaml")
         equal(roles_asked(w), ["web"], "roles fetched")
+
+
+def test_delegation_to_hash_bins(signer):
+    for bits, digits in ((1, 1), (2, 1), (4, 1), (5, 2), (32, 8)):
+        with World(signer) as w:
+            path = "group/web.yaml"
+            name = f"bin-{int(sha256(path.encode())[:8], 16) >> (32 - bits):0{digits}x}"
+            w.repo.delegate(name)
+            key = w.repo.delegated_keys[name][0]
+            w.repo.add(path, b"text", name)
+            w.repo.bodies["targets"]["delegations"] = {
+                "keys": {key.id: key.public},
+                "succinct_roles": {**tuf_world.role_entry([key]), "bit_length": bits,
+                                   "name_prefix": "bin"}}
+            w.repo.publish_all()
+            w.download(path)
+            equal(roles_asked(w), [name], f"bins asked for, of {bits} bits")
+            w.repo.publish(name, [])
+            os.unlink(os.path.join(w.metadata, f"{name}.json"))
+            w.refused_download(path, f"untrusted: 1.{name}.json: signed by 0 keys")
 
 
 def test_terminating_delegation(signer):
