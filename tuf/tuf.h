@@ -7,13 +7,14 @@
  *
  *	struct tuf *tuf = tuf_new(&options);
  *
- *	while ((want = tuf_next(tuf))->kind is neither TUF_READY nor TUF_FAILED)
+ *	while ((want = tuf_next(tuf))->kind < TUF_READY)
  *		... get or store it ..., tuf_feed(tuf, answer, bytes, len);
  *	tuf_find(tuf, "group/web.yaml"), and again the same loop, for each target
  *	tuf_free(tuf);
  *
- * Each role is handed back to be kept as soon as it is verified, in the bytes that came. What is
- * loaded from the store is verified like what comes from outside: a store may be handed over, and
+ * A process without a network answers FETCH from what another fetched, ABSENT for what is not
+ *there. Each role is handed back to be kept as soon as it is verified, in the bytes that came. What
+ *is loaded from the store is verified like what comes from outside: a store may be handed over, and
  * anything in it but the root may be missing or damaged.
  */
 #ifndef TUF_TUF_H
@@ -49,6 +50,7 @@ struct tuf_options {
 	unsigned int lenience;  /* enum tuf_lenience of tuf/metadata.h, or-ed; 0: strict */
 };
 
+/* The last three want nothing. */
 enum tuf_want_kind {
 	TUF_LOAD,       /* the stored file name, ABSENT if there is none */
 	TUF_FETCH,      /* url behind the metadata's base URL; ABSENT only if the server says that
