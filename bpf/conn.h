@@ -11,16 +11,6 @@
 #define COOKIE_OWN       (1ull << 63)
 #define COOKIE_CPU_SHIFT 48
 
-/* Addresses and ports as in struct event. */
-struct tuple {
-	__u32 saddr[4];
-	__u32 daddr[4];
-	__u16 sport;
-	__u16 dport;
-	__u8 family;
-	__u8 pad[3];
-};
-
 static __always_inline bool conn_is_open(const struct conn *conn)
 {
 	return conn && conn->flags & CONN_OPENED;
@@ -109,15 +99,20 @@ static __always_inline bool address_is_v4_mapped(const __u32 *words)
 	return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
 }
 
-static __always_inline void tuple_read(bool typed, int *failed, struct tuple *tuple,
-				       struct sock *sk, struct tcp_sock *tp)
+/* An IPv4 address as all of them are kept. */
+static __always_inline void address_of_v4(__u32 *words, __be32 addr)
+{
+	words[0] = addr;
+	words[1] = words[2] = words[3] = 0;
+}
+
+/* All but the local port. */
+static __always_inline void tuple_read_most(bool typed, int *failed, struct tuple *tuple,
+					    struct sock *sk)
 {
 	__u16 family = READ(typed, *failed, sk, __sk_common.skc_family);
-	/* At the change to CLOSE skc_num is 0 already, inet_sport is not. */
-	__be16 sport = READ(typed, *failed, tp, inet_conn.icsk_inet.inet_sport);
 	__be16 dport = READ(typed, *failed, sk, __sk_common.skc_dport);
 
-	tuple->sport = bpf_ntohs(sport);
 	tuple->dport = bpf_ntohs(dport);
 	tuple->pad[0] = tuple->pad[1] = tuple->pad[2] = 0;
 	if (family == AF_INET6) {
@@ -135,6 +130,16 @@ static __always_inline void tuple_read(bool typed, int *failed, struct tuple *tu
 		tuple->saddr[i] = tuple->daddr[i] = 0;
 	tuple->saddr[0] = READ(typed, *failed, sk, __sk_common.skc_rcv_saddr);
 	tuple->daddr[0] = READ(typed, *failed, sk, __sk_common.skc_daddr);
+}
+
+static __always_inline void tuple_read(bool typed, int *failed, struct tuple *tuple,
+				       struct sock *sk, struct tcp_sock *tp)
+{
+	/* At the change to CLOSE skc_num is 0 already, inet_sport is not. */
+	__be16 sport = READ(typed, *failed, tp, inet_conn.icsk_inet.inet_sport);
+
+	tuple->sport = bpf_ntohs(sport);
+	tuple_read_most(typed, failed, tuple, sk);
 }
 
 /* 0 if the address is in the filter's network. */

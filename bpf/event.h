@@ -62,11 +62,13 @@ enum event_closer {
 };
 
 /* event.cpu beyond the numbers of CPUs, see there */
-#define EVENT_CPU_NESTED 0x4000u
-#define EVENT_CPU_LATE   0x8000u
-#define EVENT_CPU_WALK   0xffffu
-#define EVENT_CPU_FLOW   0x10000u /* times the number of a UDP program, from 1 to 5 */
-#define EVENT_CPUS       0x60000u
+#define EVENT_CPU_NESTED   0x4000u
+#define EVENT_CPU_LATE     0x8000u
+#define EVENT_CPU_WALK     0xffffu
+#define EVENT_CPU_FLOW     0x10000u /* times the number of a UDP program, from 1 to 5 */
+#define EVENT_CPU_CONNECT  0x60000u
+#define EVENT_CPU_CONNECT6 0x70000u
+#define EVENT_CPUS         0x80000u
 
 /* event.flags */
 #define EVENT_F_PARTIAL 1u /* the open was not seen: older than the tracer, or state was lost */
@@ -84,7 +86,8 @@ enum event_closer {
  * - srtt_us, rttvar_us: as tcp_get_info() reports tcpi_rtt and tcpi_rttvar
  * - min_rtt_us: tcp_min_rtt(), 0 when there was no sample
  * - state: as in include/net/tcp_states.h; in EVENT_CLOSE the state that was left for CLOSE
- * - error: sk_err at close, a positive errno, 0 = none
+ * - error: sk_err at close, a positive errno, 0 = none; of a connect that failed at once what
+ *   connect(2) returned
  * - lost: segments taken for lost (tcp_sock lost), reordered: times that reordering was seen
  *   (reord_seen), ecn_marked: segments delivered with a congestion mark (delivered_ce)
  * - process_ns: when the owning process began (task_struct start_boottime, CLOCK_BOOTTIME): with
@@ -98,16 +101,19 @@ enum event_closer {
  *   the CPU; EVENT_CPU_LATE | CPU for closes noticed when the socket was destroyed; EVENT_CPU_WALK
  *   for the snapshot walk (its update and walk records). EVENT_CPU_NESTED is added where a program
  *   interrupted itself, which kernels since 5.12 or so do not let happen. The programs for UDP have
- *   sequences of their own: EVENT_CPU_FLOW times the program's number is added. Always below
- *   EVENT_CPUS.
+ *   sequences of their own: EVENT_CPU_FLOW times the program's number is added; and so have those
+ *   that see tcp_v4_connect() and tcp_v6_connect() fail: EVENT_CPU_CONNECT or EVENT_CPU_CONNECT6 is
+ *   added. Always below EVENT_CPUS.
  *
  * A UDP flow is what one socket and one peer send each other. It differs in this:
- * - opened_ns: its first datagram; established_ns: 0; closed_ns: its last datagram
+ * - opened_ns: its first datagram, 0 if seeded; established_ns: 0; closed_ns: its last datagram, or
+ * when it was seeded
  * - cookie: a number of the flow, not of the socket
  * - bytes_sent, bytes_received: payload handed to IP, and taken by a process; segs_out, segs_in:
  * the datagrams. What the network card or the kernel cuts up or puts together counts as the
  * datagrams that are or were on the wire
- * - direction: outgoing if the first datagram was sent, incoming if it was received
+ * - direction: outgoing if the first datagram was sent, incoming if it was received; of a seeded
+ * flow guessed from the ports
  * - state, error and what else is TCP's: 0
  *
  * Of a listening socket there are addresses (the remote one is 0), owner, cookie, netns, cgroup and
@@ -200,9 +206,9 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
  */
 /* clang-format off */
 #define COUNTERS(X) \
-	X(opened_connect, "outgoing connections begun (SYN_SENT)") \
+	X(opened_connect, "outgoing connections begun (SYN_SENT), or connects that failed before") \
 	X(opened_accept, "incoming connections established") \
-	X(opened_seeded, "connections that were open when the tracer began") \
+	X(opened_seeded, "connections and connected UDP sockets, open when the tracer began") \
 	X(opened_partial, "connections whose open was not seen, counted when they closed") \
 	X(opened_flow, "UDP flows begun") \
 	X(established, "connections established, both directions") \
@@ -220,17 +226,19 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(lost_unseen, "connections whose end no program saw: no close record") \
 	X(lost_flow_full, "datagrams of UDP flows for which the table had no room") \
 	X(storage_failed, "no room to remember a connection; the close is reported as partial") \
+	X(missed_connect, "by kprobes: connects whose return no program saw, and those under way") \
 	X(closed_late, "closes reported when the socket was destroyed: the state change was missed") \
 	X(run_set_state, "runs of trace_set_state that concerned a TCP connection") \
 	X(run_listen, "runs of trace_listen") \
 	X(run_accept, "runs of trace_accept") \
 	X(run_child, "runs of trace_child") \
+	X(run_connect, "runs of trace_connect and trace_connect6 for a connect that failed at once") \
 	X(run_destroy, "runs of trace_destroy_sock for a connection still remembered") \
 	X(run_udp_send, "runs of trace_udp_send and trace_udp6_send") \
 	X(run_udp_receive, "runs of trace_udp_recv, not for a look ahead") \
 	X(run_udp_end, "runs of trace_udp_end and trace_udp6_end for a socket with flows") \
 	X(run_walk, "runs of the walk: sockets and UDP flows visited") \
-	X(run_seed, "runs of seed_sockets: TCP sockets met") \
+	X(run_seed, "runs of seed_sockets: TCP and, at first, connected UDP sockets met") \
 	X(unaccounted, "connections found open later whose begin no program saw; also opened_seeded")
 /* clang-format on */
 
@@ -238,7 +246,7 @@ struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[8];
+	__ct_u64 reserved[6];
 };
 _Static_assert(sizeof(struct counters) == 320, "counters: size, and a multiple of a cache line");
 
@@ -255,6 +263,7 @@ _Static_assert(sizeof(struct counters) == 320, "counters: size, and a multiple o
 	X(map_conn_table, "table of connections: entry not made") \
 	X(map_flow_table, "table of UDP flows: entry not made") \
 	X(map_flow_sockets, "table of UDP sockets with flows: entry not made") \
+	X(map_connects, "table of connects under way (kprobes): entry not made") \
 	X(map_ring, "ring: full") \
 	X(helper_read, "kernel memory that could not be read") \
 	X(helper_pidns, "process outside the tracer's pid namespace (tenant filter)")
@@ -343,6 +352,10 @@ _Static_assert(sizeof(struct filter) == 40, "filter: size");
 #define FAMILY_IPV4 1u
 #define FAMILY_IPV6 2u
 
+/* settings.connect_returns */
+#define RETURNS_CONNECT  1u /* tcp_v4_connect() */
+#define RETURNS_CONNECT6 2u /* tcp_v6_connect() */
+
 /*
  * What the programs read at run time: two slots in a mmapable array and the number of the one in
  * force. A writer fills the other slot, then changes active with one store. No bpf(2) is needed.
@@ -357,8 +370,11 @@ struct settings_slot {
 _Static_assert(sizeof(struct settings_slot) == 656, "settings_slot: size");
 
 struct settings {
-	__ct_u32 active;  /* 0 or 1 */
-	__ct_u32 seeded;  /* 1: what was open before the tracer is known; more is unaccounted for */
+	__ct_u32 active; /* 0 or 1 */
+	__ct_u32 seeded; /* 1: what was open before the tracer is known; more is unaccounted for */
+	__ct_u32 connect_returns; /* RETURNS_: whose failure is seen where the function returns */
+	__ct_u32 seeds_flows; /* 1: UDP is traced, so connected sockets older than the tracer count
+			       */
 	__ct_u64 walk_id; /* of the snapshot walk under way; 0 = on the tick, nobody asked for it */
 	__ct_u64 walk_waits_until_ns; /* for room in the ring; CLOCK_MONOTONIC */
 	/* Which tracer's programs act on what the hooks bring: those of constants.generation. */
@@ -371,10 +387,10 @@ struct settings {
 	__ct_u64 walk_seq; /* the next number of EVENT_CPU_WALK */
 	struct settings_slot slots[2];
 };
-_Static_assert(sizeof(struct settings) == 1360, "settings: size");
+_Static_assert(sizeof(struct settings) == 1368, "settings: size");
 
 /* Raised when what a map holds means something else without having another size. */
-#define SETTINGS_LAYOUT 1u
+#define SETTINGS_LAYOUT 2u
 
 /*
  * What is fixed when the programs are loaded: the only thing in the data section CONSTANTS_SECTION.
@@ -426,6 +442,10 @@ _Static_assert(sizeof(struct constants) == 72, "constants: size");
 #define PROGRAM_WALK       "walk_connections"
 #define PROGRAM_WALK_TABLE "walk_table"
 #define PROGRAM_SEED       "seed_sockets"
+#define PROGRAM_CONNECT    "trace_connect"
+#define PROGRAM_CONNECT6   "trace_connect6"
+#define PROGRAM_ENTER      "trace_enter"
+#define PROGRAM_ENTER6     "trace_enter6"
 #define PROGRAM_UDP_SEND   "trace_udp_send"
 #define PROGRAM_UDP6_SEND  "trace_udp6_send"
 #define PROGRAM_UDP_RECV   "trace_udp_recv"

@@ -29,7 +29,7 @@ enum flow_hook {
 	FLOW_END6,
 	FLOW_HOOK_COUNT,
 };
-_Static_assert(FLOW_HOOK_COUNT *EVENT_CPU_FLOW < EVENT_CPUS, "flow: sequences");
+_Static_assert(FLOW_HOOK_COUNT *EVENT_CPU_FLOW < EVENT_CPU_CONNECT, "flow: sequences");
 
 /* As in run.h: what a run works with, for each level of them. */
 struct flow_level {
@@ -100,6 +100,8 @@ static __noinline int flow_report(struct report *report, const struct flow_key *
 		return OUTCOME_LOST;
 	event->protocol = IPPROTO_UDP;
 	event->flags = report->flags | (flow->assured ? EVENT_F_ASSURED : 0);
+	if (flow->conn.flags & CONN_SEEDED)
+		event->flags |= EVENT_F_PARTIAL | EVENT_F_SEEDED;
 	event_fill_tuple(event, &tuple);
 	event_fill_owner(event, &flow->conn);
 	event->direction = flow->conn.direction;
@@ -151,7 +153,7 @@ static __always_inline struct flow_socket *flow_socket_get(struct sock *sk)
  */
 static __always_inline void flow_count(struct flow *flow, const struct datagrams *seen)
 {
-	bool reply = seen->sent != (flow->conn.direction == DIRECTION_OUTGOING);
+	bool reply = seen->sent ? flow->received : flow->sent;
 
 	flow->last_ns = bpf_ktime_get_ns();
 	if (seen->sent) {
@@ -167,29 +169,50 @@ static __always_inline void flow_count(struct flow *flow, const struct datagrams
 		flow->replied = 1;
 }
 
-/* A flow that begins with these datagrams. */
-static __always_inline void flow_make(struct flow *flow, struct sock *sk,
-				      const struct datagrams *seen)
+/* A flow of which nothing was seen yet. */
+static __always_inline void flow_init(bool typed, struct flow *flow, struct sock *sk,
+				      const struct tuple *tuple)
 {
 	int failed = 0;
 
 	__builtin_memset(flow, 0, sizeof(*flow));
-	flow->last_ns = flow->conn.opened_ns = bpf_ktime_get_ns();
+	flow->last_ns = bpf_ktime_get_ns();
 	flow->conn.cookie = cookie_make();
-	flow->conn.direction = seen->sent ? DIRECTION_OUTGOING : DIRECTION_INCOMING;
-	(void)conn_own(&flow->conn, seen->sent ? OWNER_SEND : OWNER_RECEIVE);
-	flow->netns = netns_read(TYPED_POINTERS, &failed, sk);
-	flow->cgroup_id = cgroup_read(TYPED_POINTERS, &failed, sk);
+	flow->netns = netns_read(typed, &failed, sk);
+	flow->cgroup_id = cgroup_read(typed, &failed, sk);
 #pragma unroll
 	for (int i = 0; i < 4; i++)
-		flow->saddr[i] = seen->tuple.saddr[i];
-	flow->sport = seen->tuple.sport;
+		flow->saddr[i] = tuple->saddr[i];
+	flow->sport = tuple->sport;
+	if (failed)
+		telemetry_note(TELEMETRY_helper_read, failed);
+}
+
+/* A flow that begins with these datagrams. */
+static __always_inline void flow_make(struct flow *flow, struct sock *sk,
+				      const struct datagrams *seen)
+{
+	flow_init(TYPED_POINTERS, flow, sk, &seen->tuple);
+	flow->conn.opened_ns = flow->last_ns;
+	flow->conn.direction = seen->sent ? DIRECTION_OUTGOING : DIRECTION_INCOMING;
+	(void)conn_own(&flow->conn, seen->sent ? OWNER_SEND : OWNER_RECEIVE);
 	flow->bytes_sent = seen->sent ? seen->bytes : 0;
 	flow->sent = seen->sent ? seen->count : 0;
 	flow->bytes_received = seen->sent ? 0 : seen->bytes;
 	flow->received = seen->sent ? 0 : seen->count;
-	if (failed)
-		telemetry_note(TELEMETRY_helper_read, failed);
+}
+
+/* Returns 0 or a negative errno. */
+static __always_inline int flow_enter(struct flow_socket *socket, const struct flow_key *key,
+				      const struct flow *flow)
+{
+	int err = (int)bpf_map_update_elem(&flow_table, key, flow, BPF_NOEXIST);
+
+	if (!err) {
+		socket->last = *key;
+		(void)__sync_fetch_and_add(&socket->flows, 1);
+	}
+	return err;
 }
 
 /* The flow did not exist. Returns whether the datagrams are counted. */
@@ -208,12 +231,9 @@ static __always_inline bool flow_open(struct sock *sk, struct flow_socket *socke
 		return false;
 	level = flow_begin(work, hook);
 	flow_make(&level->flow, sk, seen);
-	err = (int)bpf_map_update_elem(&flow_table, key, &level->flow, BPF_NOEXIST);
-	if (!err) {
-		socket->last = *key;
-		(void)__sync_fetch_and_add(&socket->flows, 1);
+	err = flow_enter(socket, key, &level->flow);
+	if (!err)
 		COUNT(count, opened_flow);
-	}
 	if (!err && slot && slot->record_open) {
 		flow_report_fill(&level->report, EVENT_OPEN, 0);
 		outcome = flow_report(&level->report, key, &level->flow);
@@ -398,13 +418,6 @@ static __always_inline __u32 datagrams_of(__u32 bytes, __u32 segment_bytes)
 {
 	return segment_bytes && bytes > segment_bytes ? (bytes + segment_bytes - 1) / segment_bytes
 						      : 1;
-}
-
-/* An IPv4 address as all of them are kept. */
-static __always_inline void address_of_v4(__u32 *words, __be32 addr)
-{
-	words[0] = addr;
-	words[1] = words[2] = words[3] = 0;
 }
 
 /*

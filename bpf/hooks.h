@@ -56,6 +56,9 @@ static __always_inline bool state_changed(struct sock *sk, struct run *run, int 
 
 	if (newstate == TCP_CLOSE) {
 		conn = store_get(sk);
+		/* connect(2) fails: where it returns the error is known. */
+		if (oldstate == TCP_SYN_SENT && conn && conn->flags & CONN_CONNECTING)
+			return false;
 		reported = was_connection(oldstate, conn);
 		if (reported) {
 			conn_count_end(conn, count);

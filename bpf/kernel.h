@@ -31,6 +31,7 @@ typedef _Bool bool;
 #define BPF_MAP_TYPE_HASH         1
 #define BPF_MAP_TYPE_ARRAY        2
 #define BPF_MAP_TYPE_PERCPU_ARRAY 6
+#define BPF_MAP_TYPE_LRU_HASH     9
 #define BPF_MAP_TYPE_SK_STORAGE   24
 #define BPF_MAP_TYPE_RINGBUF      27
 
@@ -270,6 +271,7 @@ struct pt_regs {
 	unsigned long di;
 	unsigned long si;
 	unsigned long dx;
+	unsigned long ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {

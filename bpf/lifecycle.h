@@ -47,6 +47,18 @@ static __always_inline void conn_listen(struct sock *sk, struct counters *count)
 		conn->flags = CONN_LISTENER;
 }
 
+/* Whether a program sees where the kernel's connect function for this socket returns. */
+static __always_inline bool connect_return_is_seen(struct sock *sk)
+{
+	__u32 zero = 0;
+	const struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+	int failed = 0;
+	__u16 family = READ(TYPED_POINTERS, failed, sk, __sk_common.skc_family);
+
+	return all &&
+	       all->connect_returns & (family == AF_INET ? RETURNS_CONNECT : RETURNS_CONNECT6);
+}
+
 static __always_inline void conn_connect(struct sock *sk, struct counters *count)
 {
 	struct conn *conn = conn_begin(sk, count, OWNER_CONNECT);
@@ -56,6 +68,8 @@ static __always_inline void conn_connect(struct sock *sk, struct counters *count
 	conn->opened_ns = bpf_ktime_get_ns();
 	conn->direction = DIRECTION_OUTGOING;
 	conn->flags = CONN_OPENED;
+	if (connect_return_is_seen(sk))
+		conn->flags |= CONN_CONNECTING;
 	COUNT(count, opened_connect);
 }
 

@@ -17,6 +17,16 @@
 #include "maps.h"
 #include "store.h"
 
+/* Addresses and ports as in struct event. */
+struct tuple {
+	__u32 saddr[4];
+	__u32 daddr[4];
+	__u16 sport;
+	__u16 dport;
+	__u8 family;
+	__u8 pad[3];
+};
+
 /* What is to be written about a connection, apart from the socket itself. */
 struct report {
 	__u64 now_ns;
@@ -26,11 +36,12 @@ struct report {
 	__u8 state;
 	__u8 flags; /* event.flags */
 	__u8 pad;
-	struct conn conn; /* what is remembered of it; zero if nothing is */
+	struct conn conn;   /* what is remembered of it; zero if nothing is */
+	struct tuple asked; /* of a connect that failed at once; else the socket has it */
 };
 
-/* The programs that write records on a state change; each has sequences of its own. */
-enum hook { HOOK_STATE, HOOK_DESTROY, HOOK_COUNT };
+/* The programs that write records of connections; each has sequences of its own. */
+enum hook { HOOK_STATE, HOOK_DESTROY, HOOK_CONNECT, HOOK_CONNECT6, HOOK_COUNT };
 
 #define LEVELS 2u /* a process, and the softirq that interrupts it */
 
@@ -52,6 +63,16 @@ struct run {
 	struct report *report;
 };
 
+/* What distinguishes the hook's sequences. */
+static __always_inline __u32 sequence_of(__u32 hook)
+{
+	if (hook == HOOK_DESTROY)
+		return EVENT_CPU_LATE;
+	if (hook == HOOK_CONNECT)
+		return EVENT_CPU_CONNECT;
+	return hook == HOOK_CONNECT6 ? EVENT_CPU_CONNECT6 : 0;
+}
+
 static __always_inline bool run_begin(struct run *run, __u32 hook)
 {
 	struct work *work = bpf_map_lookup_elem(&works, &hook);
@@ -63,8 +84,8 @@ static __always_inline bool run_begin(struct run *run, __u32 hook)
 	run->work = work;
 	level = work->depth++ & (LEVELS - 1);
 	run->report = &work->level[level];
-	run->report->cpu = bpf_get_smp_processor_id() | level * EVENT_CPU_NESTED |
-			   (hook == HOOK_DESTROY ? EVENT_CPU_LATE : 0);
+	run->report->cpu =
+		bpf_get_smp_processor_id() | level * EVENT_CPU_NESTED | sequence_of(hook);
 	return true;
 }
 

@@ -8,12 +8,14 @@
  * Once that is done such a walk tells what has changed, too, where sockets have storage: the kernel
  * goes on with it from where it was, while through the storage of all sockets it counts. What no
  * process has open, since it is not accepted yet or closed already, waits for a whole walk.
+ *
+ * A UDP socket has a flow if it is connected. Only at first: later one without a flow has been
+ * idle.
  */
 #ifndef CONNTRACE_SEED_H
 #define CONNTRACE_SEED_H
 
-#include "lifecycle.h"
-#include "snapshot.h"
+#include "flow.h"
 
 /* The kernel tells only what namespace the children get: unshare(2) without fork is missed. */
 static __always_inline bool task_is_tenant(struct task_struct *task)
@@ -35,6 +37,35 @@ static __always_inline void seed_own(struct conn *conn, struct task_struct *task
 	conn->comm[1] = comm[1];
 }
 
+static __always_inline void seed_flow(struct sock *sk, struct task_struct *task,
+				      struct counters *count)
+{
+	struct flow_socket *socket;
+	struct flow_key key;
+	struct tuple tuple;
+	int failed = 0;
+	int err;
+
+	tuple.sport = sk->__sk_common.skc_num;
+	tuple_read_most(true, &failed, &tuple, sk);
+	if (!tuple.dport)
+		return;
+	COUNT(count, run_seed);
+	socket = flow_socket_get(sk);
+	if (!socket)
+		return;
+	flow_key_make(&key, sk, socket->born_ns, &tuple);
+	flow_init(true, &walk_flow, sk, &tuple);
+	walk_flow.conn.flags = CONN_SEEDED;
+	walk_flow.conn.direction = direction_guess(&tuple);
+	seed_own(&walk_flow.conn, task);
+	err = flow_enter(socket, &key, &walk_flow);
+	if (!err)
+		COUNT(count, opened_seeded);
+	else if (err != -EEXIST)
+		telemetry_note(TELEMETRY_map_flow_table, err);
+}
+
 static __always_inline void seed_socket(struct sock *sk, struct task_struct *task)
 {
 	struct counters *count = counters_get();
@@ -43,7 +74,12 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
 	struct conn *conn;
 
-	if (!count || sk->sk_protocol != IPPROTO_TCP || !state)
+	if (!count || !state)
+		return;
+	if (sk->sk_protocol == IPPROTO_UDP && state == TCP_ESTABLISHED && all && all->seeds_flows &&
+	    !all->seeded)
+		seed_flow(sk, task, count);
+	if (sk->sk_protocol != IPPROTO_TCP)
 		return;
 	COUNT(count, run_seed);
 	conn = state == TCP_CLOSE && store_is_table() ? NULL : conn_create(sk, count);

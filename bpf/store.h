@@ -16,6 +16,9 @@
 #define CONN_CLOSED \
 	8u /* nothing is to be reported of the socket any more, until it is used again */
 
+/* Its process is in the kernel's connect function, whose return tells why if that fails. */
+#define CONN_CONNECTING 16u
+
 /* An accepted socket starts with a copy of its listener's: its provisional owner. */
 struct conn {
 	__u64 cookie; /* 0 = the kernel has one */

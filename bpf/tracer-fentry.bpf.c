@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The fentry tracer: BPF trampolines at the entry of kernel functions whose arguments don't change.
  */
-#include "flow_fentry.h"
 #include "hooks.h"
 #include "seed.h"
+#include "trampolines.h"
 #include "walk_table.h"
 
 SEC("fentry/tcp_set_state")

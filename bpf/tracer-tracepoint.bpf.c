@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The tracepoint tracer: BTF tracepoints and iterators, so neither kprobes nor BPF trampolines are
- * needed. Where the kernel has these it traces UDP, too.
+ * needed. Where the kernel has these it traces UDP, too, and connects that fail at once.
  */
-#include "flow_fentry.h"
 #include "hooks.h"
 #include "seed.h"
+#include "trampolines.h"
 #include "walk_table.h"
 
 SEC("tp_btf/inet_sock_set_state")

@@ -325,6 +325,11 @@ static bool lacks_udp(const struct plan *plan)
 	return !plan_has_part(plan, PART_UDP);
 }
 
+static bool lacks_connect(const struct plan *plan)
+{
+	return !plan_has_part(plan, PART_CONNECT);
+}
+
 /* What the tracer never has. */
 static void lose_accept(struct doctor *doctor)
 {
@@ -343,13 +348,22 @@ static const char *why_no_part(const struct plan *plan, enum probe_part part)
 	return plan->off_why[i];
 }
 
-static void lose_udp(struct doctor *doctor)
+/* What this kernel keeps from it as a whole. */
+static void lose_parts(struct doctor *doctor)
 {
+	static const struct {
+		enum probe_part part;
+		bool (*lacks)(const struct plan *plan);
+		const char *what;
+	} parts[] = {{PART_UDP, lacks_udp, "no UDP flow is recorded"},
+		     {PART_CONNECT, lacks_connect, "no connect that fails at once is recorded"}};
 	const struct plan *plan = &doctor->tracers[doctor->chosen].plan;
 
-	if (lacks_udp(plan))
-		doctor_find(&doctor->losses, DOCTOR_DEGRADED, instead(doctor, lacks_udp),
-			    "no UDP flow is recorded: %s", why_no_part(plan, PART_UDP));
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].lacks(plan))
+			doctor_find(&doctor->losses, DOCTOR_DEGRADED,
+				    instead(doctor, parts[i].lacks), "%s: %s", parts[i].what,
+				    why_no_part(plan, parts[i].part));
 }
 
 static void lose_by_table(struct doctor *doctor)
@@ -374,7 +388,7 @@ static void judge_losses(struct doctor *doctor)
 	lose_probes(doctor, type);
 	lose_by_table(doctor);
 	lose_accept(doctor);
-	lose_udp(doctor);
+	lose_parts(doctor);
 	if (plan_is_fargate(doctor->instance.type))
 		doctor_find(&doctor->losses, DOCTOR_WELL, "",
 			    "connections of processes outside this pid namespace are left out");

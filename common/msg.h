@@ -149,7 +149,7 @@ struct msg_probe {
 	char note[128];
 };
 
-#define MSG_PROBES_MAX 14u
+#define MSG_PROBES_MAX 17u
 
 struct msg_tracer {
 	char tracer[16];

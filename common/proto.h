@@ -68,7 +68,7 @@ enum phase {
 	  "a step of the loader's ladder ended") \
 	X(OUTCOME, outcome, R_LOADER, R_SUPERVISOR, P_READY, 0, 0, 64, \
 	  "what became of an attempt to bring up a tracer") \
-	X(TRACER, tracer, R_LOADER, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 4096, \
+	X(TRACER, tracer, R_LOADER, R_SUPERVISOR, P_READY | P_RUNNING, 0, 0, 8192, \
 	  "the tracer: where, on what BTF, and each of its programs") \
 	X(LOADED, loaded, R_LOADER, R_SUPERVISOR, P_READY, 1, 48, 2048, \
 	  "the tracer's maps and links, for the supervisor's custody") \
@@ -97,7 +97,7 @@ enum phase {
 	X(PROCESS, process, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 2048, "status: one process") \
 	X(LADDER, step, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 1024, \
 	  "status: one step of the ladder") \
-	X(PROBES, tracer, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 4096, "status: the tracer") \
+	X(PROBES, tracer, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, "status: the tracer") \
 	X(TROUBLE, trouble, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 4096, \
 	  "status: attempts by how they ended, and what helpers and maps refused") \
 	X(SUMMARY, summary, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \

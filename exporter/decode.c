@@ -59,8 +59,10 @@ static bool right_owner(const struct event *e)
 
 static bool right_flags(const struct event *e)
 {
-	uint32_t known = e->protocol == IPPROTO_UDP ? EVENT_F_ASSURED | EVENT_F_IDLE
-						    : EVENT_F_PARTIAL | EVENT_F_SEEDED;
+	uint32_t known = EVENT_F_PARTIAL | EVENT_F_SEEDED;
+
+	if (e->protocol == IPPROTO_UDP)
+		known |= EVENT_F_ASSURED | EVENT_F_IDLE;
 
 	return (e->flags & ~known) == 0;
 }

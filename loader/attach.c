@@ -19,6 +19,8 @@
 
 #define KPROBE_PMU_PATH "/sys/bus/event_source/devices/kprobe/type"
 
+#define PMU_CONFIG_RETURN 1u /* "config:0" of format/retprobe there */
+
 /* One line, "processed N insns ...", is all that the verifier is asked for at first. */
 #define LOG_STATISTICS 4u
 #define STATISTICS_MAX 512u
@@ -107,7 +109,8 @@ static int set_program(struct bpf_object *obj, const struct manager_options *opt
 	struct bpf_program *prog = bpf_object__find_program_by_name(obj, probe->program);
 	int err = prog ? bpf_program__set_autoload(prog, plan_has(&options->plan, i)) : -ENOENT;
 
-	if (!err && probe->kind == PROBE_KPROBE && options->plan.kprobe == KPROBE_MULTI)
+	if (!err && options->plan.kprobe == KPROBE_MULTI &&
+	    (probe->kind == PROBE_KPROBE || probe->kind == PROBE_KRETPROBE))
 		err = bpf_program__set_expected_attach_type(prog, BPF_TRACE_KPROBE_MULTI);
 	return err;
 }
@@ -320,23 +323,29 @@ static int attach_seed(const struct site *site)
 	return fd < 0 ? -errno : fd;
 }
 
+static bool returns(const struct site *site)
+{
+	return site->probe->kind == PROBE_KRETPROBE;
+}
+
 static int attach_kprobe_multi(const struct site *site)
 {
 	const char *symbols[] = {site->probe->hook};
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .kprobe_multi.syms = symbols,
-		    .kprobe_multi.cnt = 1);
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .kprobe_multi.syms = symbols, .kprobe_multi.cnt = 1,
+		    .kprobe_multi.flags = returns(site) ? BPF_F_KPROBE_MULTI_RETURN : 0);
 	int fd = bpf_link_create(site->prog_fd, 0, BPF_TRACE_KPROBE_MULTI, &opts);
 
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_kprobe_event(const char *function)
+static int open_kprobe_event(const struct site *site)
 {
 	int32_t type = procfs_number(KPROBE_PMU_PATH);
 	struct perf_event_attr attr = {
 		.type = (uint32_t)type,
 		.size = sizeof(attr),
-		.config1 = (uint64_t)(uintptr_t)function,
+		.config = returns(site) ? PMU_CONFIG_RETURN : 0,
+		.config1 = (uint64_t)(uintptr_t)site->probe->hook,
 	};
 	int fd;
 
@@ -349,7 +358,7 @@ static int open_kprobe_event(const char *function)
 /* The program on a perf event, which a link keeps open. */
 static int attach_kprobe_link(const struct site *site)
 {
-	int event = open_kprobe_event(site->probe->hook);
+	int event = open_kprobe_event(site);
 	int link, err;
 
 	if (event < 0)
@@ -365,7 +374,7 @@ static int attach_kprobe_link(const struct site *site)
 /* The same before there were such links: the event is what is kept open. */
 static int attach_kprobe_event(const struct site *site)
 {
-	int event = open_kprobe_event(site->probe->hook);
+	int event = open_kprobe_event(site);
 	int err;
 
 	if (event < 0)
@@ -391,7 +400,8 @@ static int attach_kprobe(const struct site *site)
 
 static int (*const attach_by_kind[])(const struct site *site) = {
 	[PROBE_TRACEPOINT] = attach_tracing, [PROBE_FENTRY] = attach_tracing,
-	[PROBE_KPROBE] = attach_kprobe,      [PROBE_WALK] = attach_walk,
+	[PROBE_FEXIT] = attach_tracing,      [PROBE_KPROBE] = attach_kprobe,
+	[PROBE_KRETPROBE] = attach_kprobe,   [PROBE_WALK] = attach_walk,
 	[PROBE_WALK_FLOWS] = attach_walk,    [PROBE_SEED] = attach_seed,
 };
 

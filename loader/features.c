@@ -48,6 +48,8 @@ static const struct {
 	{FEATURE_fn_security_sock_graft, BTF_KIND_FUNC, "security_sock_graft"},
 	{FEATURE_fn_tcp_child_process, BTF_KIND_FUNC, "tcp_child_process"},
 	{FEATURE_fn_inet_csk_destroy_sock, BTF_KIND_FUNC, "inet_csk_destroy_sock"},
+	{FEATURE_fn_tcp_v4_connect, BTF_KIND_FUNC, "tcp_v4_connect"},
+	{FEATURE_fn_tcp_v6_connect, BTF_KIND_FUNC, "tcp_v6_connect"},
 	{FEATURE_fn_udp_send_skb, BTF_KIND_FUNC, "udp_send_skb"},
 	{FEATURE_fn_udp_v6_send_skb, BTF_KIND_FUNC, "udp_v6_send_skb"},
 	{FEATURE_fn_skb_consume_udp, BTF_KIND_FUNC, "skb_consume_udp"},

@@ -38,6 +38,8 @@ struct btf;
 	X(fn_security_sock_graft, "function") \
 	X(fn_tcp_child_process, "function") \
 	X(fn_inet_csk_destroy_sock, "function") \
+	X(fn_tcp_v4_connect, "function") \
+	X(fn_tcp_v6_connect, "function") \
 	X(fn_udp_send_skb, "function") \
 	X(fn_udp_v6_send_skb, "function") \
 	X(fn_skb_consume_udp, "function") \

@@ -50,7 +50,9 @@ static const struct {
 } types[] = {
 	[PROBE_TRACEPOINT] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_RAW_TRACEPOINT},
 	[PROBE_FENTRY] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_TRACING},
+	[PROBE_FEXIT] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_TRACING},
 	[PROBE_KPROBE] = {BPF_PROG_TYPE_KPROBE, BPF_LINK_TYPE_KPROBE_MULTI},
+	[PROBE_KRETPROBE] = {BPF_PROG_TYPE_KPROBE, BPF_LINK_TYPE_KPROBE_MULTI},
 	[PROBE_WALK] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
 	[PROBE_WALK_FLOWS] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
 	[PROBE_SEED] = {BPF_PROG_TYPE_TRACING, BPF_LINK_TYPE_ITER},
@@ -89,7 +91,8 @@ static bool is_perf_event(int fd)
 
 static uint32_t link_type(const struct manager_options *options, const struct probe *probe)
 {
-	if (probe->kind == PROBE_KPROBE && options->plan.kprobe == KPROBE_LINK)
+	if (types[probe->kind].program == BPF_PROG_TYPE_KPROBE &&
+	    options->plan.kprobe == KPROBE_LINK)
 		return BPF_LINK_TYPE_PERF_EVENT;
 	return types[probe->kind].link;
 }
@@ -100,7 +103,8 @@ static bool check_link(const struct manager_options *options, const struct probe
 	struct bpf_link_info info = {.type = 0};
 	uint32_t len = sizeof(info);
 
-	if (probe->kind == PROBE_KPROBE && options->plan.kprobe == KPROBE_PERF)
+	if (types[probe->kind].program == BPF_PROG_TYPE_KPROBE &&
+	    options->plan.kprobe == KPROBE_PERF)
 		return is_perf_event(fd);
 	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.prog_id == prog_id &&
 	       info.type == link_type(options, probe);

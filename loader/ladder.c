@@ -327,6 +327,8 @@ static enum step_result step_attach(struct ladder *ladder, struct report *report
 				sizeof(report->detail));
 	if (left_out < 0)
 		return STEP_FAILED;
+	settings_set_attached(ladder->settings, tracer_connect_returns(&ladder->tracer),
+			      tracer_traces_udp(&ladder->tracer));
 	return left_out ? STEP_DEGRADED : STEP_OK;
 }
 

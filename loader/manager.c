@@ -113,13 +113,21 @@ static const char *how(const struct manager_options *options, const struct probe
 	static const char *const kprobes[] = {[KPROBE_MULTI] = "kprobe.multi",
 					      [KPROBE_LINK] = "kprobe (perf event link)",
 					      [KPROBE_PERF] = "kprobe (perf event)"};
+	static const char *const kretprobes[] = {[KPROBE_MULTI] = "kretprobe.multi",
+						 [KPROBE_LINK] = "kretprobe (perf event link)",
+						 [KPROBE_PERF] = "kretprobe (perf event)"};
 	static const char *const others[] = {[PROBE_TRACEPOINT] = "tp_btf",
 					     [PROBE_FENTRY] = "fentry",
+					     [PROBE_FEXIT] = "fexit",
 					     [PROBE_WALK] = PROBE_HOW_WALK,
 					     [PROBE_WALK_FLOWS] = "iterator over flows",
 					     [PROBE_SEED] = "iterator over files"};
 
-	return probe->kind == PROBE_KPROBE ? kprobes[options->plan.kprobe] : others[probe->kind];
+	if (probe->kind == PROBE_KPROBE)
+		return kprobes[options->plan.kprobe];
+	if (probe->kind == PROBE_KRETPROBE)
+		return kretprobes[options->plan.kprobe];
+	return others[probe->kind];
 }
 
 static void report_probe(const struct manager *manager, const struct tracer *tracer, uint32_t i,

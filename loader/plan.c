@@ -156,21 +156,23 @@ static const char *missing_reason(const struct probe *probe, enum probe_store st
 	return NULL;
 }
 
-static bool part_has_kind(const struct tracer_type *type, enum probe_part part,
-			  enum probe_kind kind)
+static bool takes_trampolines(const struct tracer_type *type)
 {
 	for (uint32_t i = 0; i < type->probe_count; i++)
-		if (type->probes[i].part == part && type->probes[i].kind == kind)
+		if (type->probes[i].kind == PROBE_FENTRY || type->probes[i].kind == PROBE_FEXIT)
 			return true;
 	return false;
 }
 
-/* What stands against UDP as a whole: flows that nobody ends would fill their table. */
-static const char *udp_reason(const struct tracer_type *type, const struct features *features)
+/* What stands against a part as a whole. */
+static const char *optional_reason(const struct tracer_type *type, enum probe_part part,
+				   const struct features *features)
 {
-	if (part_has_kind(type, PART_UDP, PROBE_FENTRY) && refused(features, FEATURE_try_fentry))
+	if (takes_trampolines(type) && refused(features, FEATURE_try_fentry))
 		return "the kernel refuses fentry programs";
-	if (!get(features, FEATURE_kernel_btf) || !get(features, FEATURE_iter_map))
+	/* Flows that nobody ends would fill their table. */
+	if (part == PART_UDP &&
+	    (!get(features, FEATURE_kernel_btf) || !get(features, FEATURE_iter_map)))
 		return "UDP flows are ended by an iterator, which the kernel does not have";
 	if (refused(features, FEATURE_try_read))
 		return "the kernel refuses programs that read kernel memory";
@@ -186,32 +188,37 @@ static void degrade(struct plan *plan, const struct probe *probe)
 		 probe->without);
 }
 
-static void degrade_udp(struct plan *plan, const char *reason)
+static void degrade_part(struct plan *plan, enum probe_part part, const char *reason)
 {
+	static const char *const lost[PART_COUNT] = {
+		[PART_UDP] = "UDP is not traced",
+		[PART_CONNECT] = "connects that fail at once are not recorded",
+	};
 	size_t at = strlen(plan->why);
 
-	snprintf(plan->why + at, sizeof(plan->why) - at, "%sUDP is not traced: %s", at ? "; " : "",
+	snprintf(plan->why + at, sizeof(plan->why) - at, "%s%s: %s", at ? "; " : "", lost[part],
 		 reason);
 }
 
 static enum plan_result plan_probes(struct plan *plan, const struct tracer_type *type,
 				    const struct features *features)
 {
-	const char *no_udp = udp_reason(type, features);
+	const char *without[PART_COUNT] = {NULL};
 	enum plan_result result = PLAN_OK;
-	bool udp_told = false;
+	bool told[PART_COUNT] = {false};
 
+	for (int part = PART_TCP + 1; part < PART_COUNT; part++)
+		without[part] = optional_reason(type, (enum probe_part)part, features);
 	for (uint32_t i = 0; i < type->probe_count; i++) {
 		const struct probe *probe = &type->probes[i];
+		const char *part = without[probe->part];
 
 		if (probe->store != STORE_ANY && probe->store != plan->store) {
 			plan->probes[i] = PROBE_OFF;
 			plan->off_why[i] = "connections are remembered in the other place";
 			continue;
 		}
-		plan->off_why[i] = probe->part == PART_UDP && no_udp
-					   ? no_udp
-					   : missing_reason(probe, plan->store, features);
+		plan->off_why[i] = part ? part : missing_reason(probe, plan->store, features);
 		plan->probes[i] = plan->off_why[i] ? PROBE_MISSING : PROBE_PLANNED;
 		if (!plan->off_why[i])
 			continue;
@@ -221,11 +228,11 @@ static enum plan_result plan_probes(struct plan *plan, const struct tracer_type 
 			return PLAN_HOOK_MISSING;
 		}
 		result = PLAN_DEGRADED;
-		if (probe->part != PART_UDP || !no_udp)
+		if (!part)
 			degrade(plan, probe);
-		else if (!udp_told)
-			degrade_udp(plan, no_udp);
-		udp_told |= probe->part == PART_UDP && no_udp;
+		else if (!told[probe->part])
+			degrade_part(plan, probe->part, part);
+		told[probe->part] = true;
 	}
 	return result;
 }

@@ -42,6 +42,12 @@ void settings_set_walk(struct settings *settings, uint64_t walk_id, uint64_t wai
 	__atomic_store_n(&settings->walk_waits_until_ns, waits_until_ns, __ATOMIC_RELAXED);
 }
 
+void settings_set_attached(struct settings *settings, uint32_t connect_returns, bool udp)
+{
+	__atomic_store_n(&settings->seeds_flows, udp, __ATOMIC_RELAXED);
+	__atomic_store_n(&settings->connect_returns, connect_returns, __ATOMIC_RELEASE);
+}
+
 void settings_set_seeded(struct settings *settings, bool seeded)
 {
 	__atomic_store_n(&settings->seeded, seeded, __ATOMIC_RELEASE);

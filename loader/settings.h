@@ -30,6 +30,9 @@ void settings_put_in_charge(struct settings *settings, uint32_t generation);
  */
 void settings_set_takeover(struct settings *settings, uint32_t generation);
 
+/* What is attached: the programs that see these functions return (RETURNS_), those of UDP. */
+void settings_set_attached(struct settings *settings, uint32_t connect_returns, bool udp);
+
 /*
  * A walk begins: the number its end record carries, and until when (CLOCK_MONOTONIC) it waits while
  * the ring is half full; from then on it leaves updates out.

@@ -75,6 +75,19 @@
 			false, "UDP flows are not ended when they are idle", PART_UDP \
 	}
 
+/* Where a function for connect(2) returns, and, for kprobes, is entered. */
+#define CONNECT_ROW(program, function, kind) \
+	{ \
+		program, #function, kind, FEATURE_fn_##function, STORE_ANY, false, \
+			"its connects that fail at once are not recorded", PART_CONNECT \
+	}
+#define CONNECT(kind) \
+	CONNECT_ROW(PROGRAM_CONNECT, tcp_v4_connect, kind), \
+		CONNECT_ROW(PROGRAM_CONNECT6, tcp_v6_connect, kind)
+#define ENTER \
+	CONNECT_ROW(PROGRAM_ENTER, tcp_v4_connect, PROBE_KPROBE), \
+		CONNECT_ROW(PROGRAM_ENTER6, tcp_v6_connect, PROBE_KPROBE)
+
 /* The same functions, whether by fentry or by kprobe. Their arguments differ in no kernel. */
 #define FUNCTIONS(kind) \
 	{ \
@@ -115,8 +128,8 @@ static const struct tracer_type types[TRACER_COUNT] = {
 	[TRACER_FENTRY] = {.name = "fentry",
 			   .object = "tracer-fentry.bpf.o",
 			   .probes = {FUNCTIONS(PROBE_FENTRY), WALK_SOCKETS, WALK_TABLE, SEED,
-				      UDP(PROBE_FENTRY)},
-			   .probe_count = 14},
+				      UDP(PROBE_FENTRY), CONNECT(PROBE_FEXIT)},
+			   .probe_count = 16},
 	[TRACER_TRACEPOINT] = {.name = "tracepoint",
 			       .object = "tracer-tracepoint.bpf.o",
 			       .probes = {{PROGRAM_SET_STATE, "inet_sock_set_state",
@@ -127,12 +140,14 @@ static const struct tracer_type types[TRACER_COUNT] = {
 					  WALK_SOCKETS,
 					  WALK_TABLE,
 					  SEED,
-					  UDP(PROBE_FENTRY)},
-			       .probe_count = 11},
+					  UDP(PROBE_FENTRY),
+					  CONNECT(PROBE_FEXIT)},
+			       .probe_count = 13},
 	[TRACER_KPROBE] = {.name = "kprobe",
 			   .object = "tracer-kprobe.bpf.o",
-			   .probes = {FUNCTIONS(PROBE_KPROBE), WALK_TABLE, SEED, UDP(PROBE_KPROBE)},
-			   .probe_count = 13},
+			   .probes = {FUNCTIONS(PROBE_KPROBE), WALK_TABLE, SEED, UDP(PROBE_KPROBE),
+				      CONNECT(PROBE_KRETPROBE), ENTER},
+			   .probe_count = 17},
 };
 
 const struct tracer_type *tracer_type(enum config_tracer which)
@@ -202,6 +217,39 @@ static int link_of(const struct tracer *tracer, enum probe_kind kind)
 		if (tracer->type->probes[i].kind == kind && tracer->links[i] >= 0)
 			return tracer->links[i];
 	return -1;
+}
+
+/* Whether all programs at that function are attached: by kprobes there are two. */
+static bool all_attached(const struct tracer *tracer, const char *function)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < tracer->type->probe_count; i++) {
+		const struct probe *probe = &tracer->type->probes[i];
+
+		if (probe->part != PART_CONNECT || strcmp(probe->hook, function) != 0)
+			continue;
+		if (tracer->links[i] < 0)
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+uint32_t tracer_connect_returns(const struct tracer *tracer)
+{
+	return (all_attached(tracer, "tcp_v4_connect") ? RETURNS_CONNECT : 0) |
+	       (all_attached(tracer, "tcp_v6_connect") ? RETURNS_CONNECT6 : 0);
+}
+
+bool tracer_traces_udp(const struct tracer *tracer)
+{
+	bool seen = false;
+
+	for (uint32_t i = 0; i < tracer->type->probe_count; i++)
+		seen |= tracer->type->probes[i].part == PART_UDP &&
+			tracer->type->probes[i].kind != PROBE_WALK_FLOWS && tracer->links[i] >= 0;
+	return seen && tracer_flow_link(tracer) >= 0;
 }
 
 int tracer_walk_link(const struct tracer *tracer)

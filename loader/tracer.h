@@ -14,13 +14,15 @@
 #include "common/msg.h"
 #include "loader/features.h"
 
-#define TRACER_PROBES_MAX 14u
+#define TRACER_PROBES_MAX 17u
 
 /* How a program gets to run. */
 enum probe_kind {
 	PROBE_TRACEPOINT, /* BTF tracepoint */
 	PROBE_FENTRY,
+	PROBE_FEXIT,
 	PROBE_KPROBE,
+	PROBE_KRETPROBE,
 	PROBE_WALK,       /* an iterator: run by reading it */
 	PROBE_WALK_FLOWS, /* the one over the UDP flows */
 	PROBE_SEED,       /* the one over files: run when all are attached, and now and then */
@@ -33,10 +35,12 @@ enum probe_store {
 	STORE_TABLE,  /* the table */
 };
 
-/* Of UDP, all that is left out where the kernel does not let the flows be walked over. */
+/* What stands or falls together. */
 enum probe_part {
 	PART_TCP,
-	PART_UDP,
+	PART_UDP,     /* left out where the kernel does not let the flows be walked over */
+	PART_CONNECT, /* connects that fail at once */
+	PART_COUNT,
 };
 
 /* A program and its hook. */
@@ -107,6 +111,12 @@ void tracer_init(struct tracer *tracer);
 
 /* Closes every fd: what nobody else holds detaches and is freed. */
 void tracer_close(struct tracer *tracer);
+
+/* RETURNS_ of bpf/event.h: of which of the kernel's connect functions the return is seen. */
+uint32_t tracer_connect_returns(const struct tracer *tracer);
+
+/* Whether a program sees datagrams, and flows are ended. */
+bool tracer_traces_udp(const struct tracer *tracer);
 
 /* The links of its walks; -1 = it has none. */
 int tracer_walk_link(const struct tracer *tracer);

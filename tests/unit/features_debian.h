@@ -24,7 +24,7 @@ enum circumstance {
 	CIRCUMSTANCES,
 };
 
-_Static_assert(FEATURE_COUNT == 31, "other features than were recorded: make features");
+_Static_assert(FEATURE_COUNT == 33, "other features than were recorded: make features");
 
 /* clang-format off */
 static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES] = {
@@ -47,6 +47,8 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
 		[FEATURE_fn_tcp_child_process]      = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_destroy_sock]  = {  1,   1,   1,   1},
+		[FEATURE_fn_tcp_v4_connect]         = {  1,   1,   1,   1},
+		[FEATURE_fn_tcp_v6_connect]         = {  1,   1,   1,   1},
 		[FEATURE_fn_udp_send_skb]           = {  1,   1,   1,   1},
 		[FEATURE_fn_udp_v6_send_skb]        = {  1,   1,   1,   1},
 		[FEATURE_fn_skb_consume_udp]        = {  1,   1,   1,   1},
@@ -80,6 +82,8 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
 		[FEATURE_fn_tcp_child_process]      = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_destroy_sock]  = {  1,   1,   1,   1},
+		[FEATURE_fn_tcp_v4_connect]         = {  1,   1,   1,   1},
+		[FEATURE_fn_tcp_v6_connect]         = {  1,   1,   1,   1},
 		[FEATURE_fn_udp_send_skb]           = {  1,   1,   1,   1},
 		[FEATURE_fn_udp_v6_send_skb]        = {  1,   1,   1,   1},
 		[FEATURE_fn_skb_consume_udp]        = {  1,   1,   1,   1},
@@ -113,6 +117,8 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
 		[FEATURE_fn_tcp_child_process]      = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_destroy_sock]  = {  1,   1,   1,   1},
+		[FEATURE_fn_tcp_v4_connect]         = {  1,   1,   1,   1},
+		[FEATURE_fn_tcp_v6_connect]         = {  1,   1,   1,   1},
 		[FEATURE_fn_udp_send_skb]           = {  1,   1,   1,   1},
 		[FEATURE_fn_udp_v6_send_skb]        = {  1,   1,   1,   1},
 		[FEATURE_fn_skb_consume_udp]        = {  1,   1,   1,   1},
@@ -146,6 +152,8 @@ static const int32_t features_debian[CIRCUMSTANCES][FEATURE_COUNT][DEBIAN_LINES]
 		[FEATURE_fn_security_sock_graft]    = {  1,   1,   1,   1},
 		[FEATURE_fn_tcp_child_process]      = {  1,   1,   1,   1},
 		[FEATURE_fn_inet_csk_destroy_sock]  = {  1,   1,   1,   1},
+		[FEATURE_fn_tcp_v4_connect]         = {  1,   1,   1,   1},
+		[FEATURE_fn_tcp_v6_connect]         = {  1,   1,   1,   1},
 		[FEATURE_fn_udp_send_skb]           = {  1,   1,   1,   1},
 		[FEATURE_fn_udp_v6_send_skb]        = {  1,   1,   1,   1},
 		[FEATURE_fn_skb_consume_udp]        = {  1,   1,   1,   1},

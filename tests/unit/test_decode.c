@@ -128,7 +128,9 @@ static void test_decode_udp_has_no_state_and_flags_of_its_own(void **state)
 	assert_int_equal(decode(&event), DECODE_STATE);
 	event.state = 0;
 	assert_int_equal(decode(&event), DECODE_OK);
-	event.flags = EVENT_F_PARTIAL;
+	event.flags = EVENT_F_ASSURED | EVENT_F_PARTIAL | EVENT_F_SEEDED;
+	assert_int_equal(decode(&event), DECODE_OK);
+	event.flags = 16;
 	assert_int_equal(decode(&event), DECODE_FLAGS);
 }
 

@@ -183,6 +183,7 @@ static void expect_no_udp(const char *why, const char *remedy)
 	assert_string_equal(found->remedy, remedy);
 	/* Of each program of it no word. */
 	assert_null(find(&doctor.losses, "udp_send_skb"));
+	assert_null(find(&doctor.losses, "tcp_v4_connect"));
 }
 
 static void test_doctor_judge_udp_where_the_kernel_refuses_it(void **state)
@@ -193,10 +194,13 @@ static void test_doctor_judge_udp_where_the_kernel_refuses_it(void **state)
 	expect_no_udp("the kernel refuses fentry programs", "");
 	doctor.features.of[FEATURE_kprobe_pmu] = 1;
 	expect_no_udp("the kernel refuses fentry programs", "set tracer: kprobe");
+	assert_non_null(find(&doctor.losses, "no connect that fails at once is recorded: the "
+					     "kernel refuses fentry programs"));
 	doctor.features.of[FEATURE_try_fentry] = 0;
 	doctor.features.of[FEATURE_iter_map] = 0;
 	/* Nor would another. */
 	expect_no_udp("by an iterator, which the kernel does not have", "");
+	assert_null(find(&doctor.losses, "connect that fails"));
 }
 
 static void test_doctor_judge_the_table_has_an_end(void **state)

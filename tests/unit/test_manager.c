@@ -214,7 +214,11 @@ static void test_manager_report_says_how_a_program_is_attached(void **state)
 	expect_how(TRACER_TRACEPOINT, KPROBE_MULTI, PROGRAM_UDP_SEND, "fentry");
 	expect_how(TRACER_FENTRY, KPROBE_MULTI, PROGRAM_SET_STATE, "fentry");
 	expect_how(TRACER_FENTRY, KPROBE_MULTI, PROGRAM_WALK_FLOWS, "iterator over flows");
+	expect_how(TRACER_FENTRY, KPROBE_MULTI, PROGRAM_CONNECT, "fexit");
 	expect_how(TRACER_KPROBE, KPROBE_MULTI, PROGRAM_SET_STATE, "kprobe.multi");
+	expect_how(TRACER_KPROBE, KPROBE_MULTI, PROGRAM_CONNECT, "kretprobe.multi");
+	expect_how(TRACER_KPROBE, KPROBE_LINK, PROGRAM_CONNECT, "kretprobe (perf event link)");
+	expect_how(TRACER_KPROBE, KPROBE_PERF, PROGRAM_CONNECT6, "kretprobe (perf event)");
 	expect_how(TRACER_KPROBE, KPROBE_LINK, PROGRAM_SET_STATE, "kprobe (perf event link)");
 	expect_how(TRACER_KPROBE, KPROBE_PERF, PROGRAM_SET_STATE, "kprobe (perf event)");
 }

@@ -359,9 +359,10 @@ static struct bpf_object *open_object(const struct tracer_type *type)
 static void test_tracer_programs_are_in_the_object_and_attach_where_the_table_says(void **state)
 {
 	static const char *const sections[] = {
-		[PROBE_TRACEPOINT] = "tp_btf", [PROBE_FENTRY] = "fentry",
-		[PROBE_KPROBE] = "kprobe",     [PROBE_WALK] = "iter",
-		[PROBE_WALK_FLOWS] = "iter",   [PROBE_SEED] = "iter"};
+		[PROBE_TRACEPOINT] = "tp_btf",   [PROBE_FENTRY] = "fentry",
+		[PROBE_FEXIT] = "fexit",         [PROBE_KPROBE] = "kprobe",
+		[PROBE_KRETPROBE] = "kretprobe", [PROBE_WALK] = "iter",
+		[PROBE_WALK_FLOWS] = "iter",     [PROBE_SEED] = "iter"};
 
 	(void)state;
 	for (uint32_t t = TRACER_AUTO + 1; t < TRACER_COUNT; t++) {

@@ -84,6 +84,7 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         job = json.load(f)
     os.environ.update(job.get("environment", {}))
+    harness.SLOWDOWN = int(os.environ.get("CONNTRACE_SLOWDOWN", "1"))  # it is imported already
     for name, argv in job.get("commands", {}).items():
         run_command(name, argv)
     if "tracers" in job:

@@ -1,12 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The UDP programs at BPF trampolines: the same in every tracer whose pointers have types. No
- * tracepoint tells who the peer is and how much it was.
+ * What takes BPF trampolines in every tracer whose pointers have types: UDP, since no tracepoint
+ * tells who the peer is and how much it was; and connects that fail at once.
  */
-#ifndef CONNTRACE_FLOW_FENTRY_H
-#define CONNTRACE_FLOW_FENTRY_H
+#ifndef CONNTRACE_TRAMPOLINES_H
+#define CONNTRACE_TRAMPOLINES_H
 
+#include "connect.h"
 #include "flow.h"
+
+SEC("fexit/tcp_v4_connect")
+int trace_connect(const __u64 *ctx)
+{
+	struct sock *sk = (struct sock *)ctx[0];
+
+	if (sk_is_v4(sk))
+		on_connect_return(sk, (void *)ctx[1], (int)ctx[2], (int)ctx[3], HOOK_CONNECT);
+	return 0;
+}
+
+SEC("fexit/tcp_v6_connect")
+int trace_connect6(const __u64 *ctx)
+{
+	on_connect_return((struct sock *)ctx[0], (void *)ctx[1], (int)ctx[2], (int)ctx[3],
+			  HOOK_CONNECT6);
+	return 0;
+}
 
 SEC("fentry/udp_send_skb")
 int trace_udp_send(const __u64 *ctx)
