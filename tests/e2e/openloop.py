@@ -34,6 +34,8 @@ class Tally:
         self.markers = {}
 
     def add(self, line):
+        if not line.endswith(b"}"):
+            return  # an exporter was killed in the midst of it: the next one writes it whole
         if line.startswith(b'{"event":"loss"'):
             marker = json.loads(line)
             key = (marker["total_since_ns"], marker["cause"], marker["records"])
