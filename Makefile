@@ -89,6 +89,7 @@ conntraced_SRC := $(COMMON) \
 	supervisor/inherit.c \
 	supervisor/installation.c \
 	supervisor/keep.c \
+	supervisor/last_words.c \
 	supervisor/life.c \
 	supervisor/main.c \
 	supervisor/messages.c \
@@ -293,6 +294,7 @@ test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c export
 test_keep_SRC := supervisor/custody.c supervisor/inherit.c supervisor/keep.c \
 	supervisor/notify.c supervisor/spawn.c common/chan.c common/io.c common/log.c common/memfd.c $(DISPATCH)
 test_keep_LIB := -lmsgpackc
+test_last_words_SRC := supervisor/last_words.c common/proto.c
 test_life_SRC := supervisor/life.c
 test_log_SRC := common/log.c
 test_loss_SRC := exporter/loss.c

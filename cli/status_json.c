@@ -56,6 +56,7 @@ static void put_process(struct jsonbuf *json, const struct status *status,
 	put_number(json, "replaced", told->replaced);
 	put_number(json, "uptime_s", told->pid ? status_since_s(status, told->started_ns) : 0);
 	put_text(json, "last", told->last);
+	put_text(json, "last_words", told->words);
 	jsonbuf_key(json, "stats");
 	jsonbuf_open(json, '{');
 	for (uint32_t i = 0; i < told->stats.count; i++)

@@ -79,6 +79,8 @@ static void print_details(const struct status_process *process)
 	}
 	if (told->last[0])
 		printf("    last ended: %s\n", safe(told->last));
+	if (told->words[0])
+		printf("    last crash: %s\n", safe(told->words));
 }
 
 static void print_processes(const struct status *status)

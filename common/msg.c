@@ -239,6 +239,7 @@ static const struct msgfmt_field process_fields[] = {
 	ANY32(msg_process, replaced),
 	ANY64(msg_process, started_ns),
 	STRING(msg_process, last),
+	STRING(msg_process, words),
 	STRUCT(msg_process, stats, &stats),
 };
 FORMAT(process, msg_process);

@@ -260,6 +260,7 @@ struct msg_process {
 	uint32_t replaced;       /* for a new configuration */
 	uint64_t started_ns;     /* CLOCK_MONOTONIC */
 	char last[MSG_TEXT_MAX]; /* how the one before ended; "" = there was none */
+	char words[192];         /* what is known of the last crash; "" = there was none */
 	struct msg_stats stats;
 };
 

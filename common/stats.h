@@ -22,7 +22,8 @@
 	X(check_last_us, "duration of the last of them with its pauses, microseconds") \
 	X(check_busy_us, "CPU time of the last of them, microseconds") \
 	X(check_visits, "files visited by the last of them") \
-	X(check_slice_worst_us, "CPU time of the longest slice of them, microseconds")
+	X(check_slice_worst_us, "CPU time of the longest slice of them, microseconds") \
+	X(privileged_us, "CAP_BPF was effective in this process, microseconds")
 /* clang-format on */
 
 /* clang-format off */

@@ -63,6 +63,7 @@ static enum step_result step_privileges(struct ladder *ladder, struct report *re
 {
 	uint64_t keep = ladder->config->config.nat ? PRIVS_NAT : 0;
 
+	ladder->raised_ns = loop_now_ns();
 	return result_of(sandbox_raise(keep, report->detail, sizeof(report->detail)));
 }
 
@@ -422,6 +423,8 @@ static enum step_result step_drop(struct ladder *ladder, struct report *report)
 		say(report, "drop capabilities: %s", strerror(-err));
 		return STEP_FAILED;
 	}
+	if (!left)
+		ladder->dropped_ns = loop_now_ns();
 	privs_caps_text(left, names, sizeof(names));
 	say(report, "capabilities left: %s", names);
 	return STEP_OK;
@@ -587,6 +590,13 @@ int ladder_climb(struct ladder *ladder)
 	if (tracer != TRACER_AUTO)
 		up = finish(ladder, tracer);
 	return up ? 0 : -ECANCELED;
+}
+
+uint64_t ladder_privileged_us(const struct ladder *ladder)
+{
+	uint64_t until_ns = ladder->dropped_ns ? ladder->dropped_ns : loop_now_ns();
+
+	return ladder->raised_ns ? (until_ns - ladder->raised_ns) / 1000 : 0;
 }
 
 void ladder_report(const struct ladder *ladder, struct msg_tracer *report)

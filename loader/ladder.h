@@ -35,6 +35,8 @@ struct ladder {
 	struct tracer tracer;
 	struct settings *settings; /* mapped for the life of the process */
 	bool adopted;
+	uint64_t raised_ns;  /* when the capabilities became effective; 0 = they have not */
+	uint64_t dropped_ns; /* and no longer were; 0 = one still is */
 };
 
 /*
@@ -42,6 +44,9 @@ struct ladder {
  * errno after child_fail(). Whatever was taken for it on the way is given back.
  */
 int ladder_climb(struct ladder *ladder);
+
+/* How long a capability has been effective, until it was dropped or now. */
+uint64_t ladder_privileged_us(const struct ladder *ladder);
 
 /* The tracer and its programs as they are now. */
 void ladder_report(const struct ladder *ladder, struct msg_tracer *report);

@@ -194,6 +194,7 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_LOADER_check_busy_us] = checks->busy_us;
 	stats->values[STAT_LOADER_check_visits] = checks->visits;
 	stats->values[STAT_LOADER_check_slice_worst_us] = checks->slice_worst_us;
+	stats->values[STAT_LOADER_privileged_us] = ladder_privileged_us(&loader->ladder);
 	ladder_report(&loader->ladder, &report);
 	for (uint32_t i = 0; i < report.probe_count; i++)
 		stats->values[STAT_LOADER_program_missed] += report.probes[i].missed;

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "supervisor/configure.h"
 #include "supervisor/custody.h"
+#include "supervisor/last_words.h"
 #include "supervisor/messages.h"
 #include "supervisor/spawn.h"
 #include "supervisor/upgrade.h"
@@ -115,8 +116,30 @@ static bool take_message(struct proc *proc)
 	return true;
 }
 
+/* The last step of its ladder, if it has one. */
+static const char *last_step(const struct proc *proc)
+{
+	const struct supervisor *sup = proc->sup;
+
+	return proc->role == ROLE_LOADER && proc->ladder_of == proc->pid && sup->ladder_count
+		       ? sup->ladder[sup->ladder_count - 1].name
+		       : NULL;
+}
+
+static void write_words(struct proc *proc, const siginfo_t *info, const struct rusage *usage)
+{
+	const struct last_words words = {.code = info->si_code,
+					 .status = info->si_status,
+					 .phase = proc->phase,
+					 .step = last_step(proc),
+					 .lasted_ns = loop_now_ns() - proc->started_ns,
+					 .usage = *usage};
+
+	last_words_text(&words, proc->words, sizeof(proc->words));
+}
+
 /* Says how a child ended: in the log, and as what the status shows. */
-static void report_end(struct proc *proc, const siginfo_t *info)
+static void report_end(struct proc *proc, const siginfo_t *info, const struct rusage *usage)
 {
 	char how[64];
 
@@ -130,22 +153,27 @@ static void report_end(struct proc *proc, const siginfo_t *info)
 		snprintf(proc->last, sizeof(proc->last), "%s: %.180s", how, proc->reason);
 	else
 		snprintf(proc->last, sizeof(proc->last), "%s", how);
-	if (proc->life.wanted && !proc->life.replacing)
-		log_warning("%s (pid %d) ended: %s", proto_role_name(proc->role), (int)proc->pid,
-			    proc->last);
-	else
+	if (proc->life.wanted && !proc->life.replacing) {
+		write_words(proc, info, usage);
+		log_warning("%s (pid %d) ended: %s (%s)", proto_role_name(proc->role),
+			    (int)proc->pid, proc->last, proc->words);
+	} else {
 		log_debug("%s (pid %d) ended: %s", proto_role_name(proc->role), (int)proc->pid,
 			  proc->last);
+	}
 }
 
 static void on_exit_fd(void *ctx, uint32_t events)
 {
 	struct proc *proc = ctx;
+	struct rusage usage = {.ru_maxrss = 0};
 	siginfo_t info = {0};
 	bool exec_failed;
 
 	(void)events;
-	if (waitid(P_PIDFD, (id_t)proc->pidfd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
+	/* libc's has no place for the usage. */
+	if (syscall(SYS_waitid, P_PIDFD, proc->pidfd, &info, WEXITED | WNOHANG, &usage) < 0 ||
+	    !info.si_pid)
 		return;
 	for (int i = 0; i < LAST_WORDS_MAX && take_message(proc); i++)
 		continue;
@@ -154,7 +182,7 @@ static void on_exit_fd(void *ctx, uint32_t events)
 	if (exec_failed)
 		snprintf(proc->reason, sizeof(proc->reason), "%s can't be executed: install it",
 			 kinds[proc->role].program);
-	report_end(proc, &info);
+	report_end(proc, &info, &usage);
 	close_channel(proc);
 	loop_remove(&proc->sup->loop, proc->pidfd);
 	close(proc->pidfd);

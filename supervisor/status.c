@@ -30,6 +30,7 @@ static int send_child(const struct proc *proc, int fd)
 				      .stats = proc->stats};
 
 	memcpy(process.last, proc->last, sizeof(process.last));
+	memcpy(process.words, proc->words, sizeof(process.words));
 	return control_answer(fd, MSG_PROCESS, &process);
 }
 

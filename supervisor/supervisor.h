@@ -31,6 +31,7 @@ struct proc {
 	pid_t ladder_of;           /* whose steps the ladder shows */
 	char reason[MSG_TEXT_MAX]; /* why it is being ended, or what its FAIL said */
 	char last[MSG_TEXT_MAX];   /* how the one before ended */
+	char words[192];           /* what is known of the last crash */
 	uint32_t exit_code;        /* that its FAIL asked for; 0 = it sent none */
 	struct msg_stats stats;
 };

@@ -5,6 +5,7 @@ CONNTRACE_CAPS_LEFT=cap_bpf tells that the kernel does not let the loader go on 
 Linux 5.10 does not; by default no process keeps a capability."""
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -18,6 +19,11 @@ LOADER_CAPS = (1 << 38) | (1 << 39)  # CAP_PERFMON, CAP_BPF
 NAT_CAPS = 1 << 12  # CAP_NET_ADMIN, which its file may have besides
 CAPS_LEFT = os.environ.get("CONNTRACE_CAPS_LEFT", "none")
 MASKS = {"none": 0, "cap_bpf": 1 << 39}
+
+
+KILLED = r"SIGKILL while running, after \d+\.\d s{}; \d+ ms of processor time, [1-9]\d* KiB of memory at most"
+LAST_WORDS = {"loader": KILLED.format(", last step sandbox"), "exporter": KILLED.format(""),
+              "poller": KILLED.format("")}
 
 
 def kept(name, cap_set):
@@ -57,6 +63,19 @@ def test_the_loader_had_its_two_capabilities_and_says_what_is_left():
         steps = {s["step"]: s for s in tracer.status()["ladder"]}
         equal(steps["load"]["result"], "ok", "load, which needs CAP_BPF and CAP_PERFMON")
         equal(steps["drop"]["detail"], f"capabilities left: {CAPS_LEFT}", "drop")
+        # From the first step's begin to the drop, and no longer if nothing is left.
+        names = list(steps)
+        climbed_us = sum(step["duration_us"] for step in steps.values()
+                         if names.index(step["step"]) < names.index("drop"))
+        first = privileged_us(tracer)
+        check(first >= climbed_us, f"privileged for {first} us, {climbed_us} us of steps")
+        time.sleep(1.5 * SLOWDOWN)
+        equal(privileged_us(tracer) == first, CAPS_LEFT == "none", "no longer than until the drop")
+
+
+def privileged_us(tracer):
+    return wait_for("stats of the loader",
+                    lambda: tracer.process("loader")["stats"])["privileged_us"]
 
 
 def test_children_have_only_their_channel_and_what_they_were_given():
@@ -118,6 +137,9 @@ def kill_under_traffic(name):
             check(took < 1.0 * SLOWDOWN, f"{name}: restart {n} took {took:.2f} s")
             equal(process["restarts"], n, "restarts in the status")
             check("signal 9" in process["last"], f"last: {process['last']}")
+            words = process["last_words"]
+            check(re.fullmatch(LAST_WORDS[name], words), f"last words: {words}")
+            check(words in tracer.text(), "the log has them, too")
         traffic.join()
         ours = tracer.closes(netns, 2 * report["completed"])
         once = {(r["cpu"], r["seq"]): r for r in ours}

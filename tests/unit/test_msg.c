@@ -272,6 +272,7 @@ static void fill_process(union msg *m)
 	m->process.replaced = any32();
 	m->process.started_ns = any64();
 	TEXT(m->process.last);
+	TEXT(m->process.words);
 	m->process.stats.count = within(0, STATS_MAX);
 	for (uint32_t i = 0; i < m->process.stats.count; i++)
 		m->process.stats.values[i] = any64();
