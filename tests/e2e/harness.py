@@ -315,6 +315,16 @@ def conngen(prefix, *args, timeout=120):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def bpf_ids(pid, what):
+    """Numbers of the BPF objects that a process has open; what: "map" or "link"."""
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        with contextlib.suppress(FileNotFoundError), \
+             open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as info:
+            found.update(int(line.split()[1]) for line in info if line.startswith(f"{what}_id:"))
+    return found
+
+
 def bpf_links():
     text = subprocess.run(["bpftool", "link", "show", "-j"], capture_output=True, text=True,
                           check=True).stdout

@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 from blows import KILLS_IN_A_ROW, adopted, reload, under_load
-from harness import (BIN, SLOWDOWN, Tracer, Tree, bpf_links, check, conngen, equal, main,
+from harness import (BIN, SLOWDOWN, Tracer, Tree, bpf_ids, bpf_links, check, conngen, equal, main,
                      network_namespace, steps_of, wait_for)
 from service_manager import Service
 
@@ -178,11 +178,10 @@ def test_what_is_in_the_store_and_is_not_a_tracer_is_refused_and_cleared_away():
 
 
 def test_what_was_stored_detaches_with_the_unit():
-    before = bpf_links()
     tracer = Service()
     with tracer:
         tracer.stored()
-        mine = bpf_links() - before
+        mine = bpf_ids(tracer.proc.pid, "link")
         tracer.stop()
         equal(bpf_links() & mine, mine, "links while the service manager has them")
         tracer.manager.drop()

@@ -11,7 +11,8 @@ import subprocess
 import threading
 import time
 
-from harness import (BIN, CHILDREN, SLOWDOWN, Tracer, bpf_links, check, conngen, equal, load, main,
+from harness import (BIN, CHILDREN, SLOWDOWN, Tracer, bpf_ids, bpf_links, check, conngen, equal,
+                     load, main,
                      network_namespace, proc_status, wait_for)
 
 CAP_SETS = ("CapPrm", "CapEff", "CapInh", "CapAmb")
@@ -173,11 +174,10 @@ def test_a_child_that_is_silent_is_killed_and_restarted():
 
 def test_nothing_is_left_after_a_stop():
     for sig in (signal.SIGTERM, signal.SIGINT):
-        before = bpf_links()
         tracer = Tracer()
         with tracer:
             pids = [p["pid"] for p in tracer.status()["processes"] if p["pid"]]
-            mine = bpf_links() - before
+            mine = bpf_ids(tracer.proc.pid, "link")
             check(mine, "no link while tracing")
             tracer.proc.send_signal(sig)
             equal(tracer.proc.wait(10 * SLOWDOWN), 0, "exit code")
@@ -188,10 +188,9 @@ def test_nothing_is_left_after_a_stop():
 
 
 def test_kill_9_of_the_supervisor_leaves_nothing():
-    before = bpf_links()
     with Tracer() as tracer:
         pids = [p["pid"] for p in tracer.status()["processes"] if p["pid"]]
-        mine = bpf_links() - before
+        mine = bpf_ids(tracer.proc.pid, "link")
         tracer.kill()
         wait_for("children gone", lambda: not [p for p in pids if os.path.exists(f"/proc/{p}")])
         wait_for("links gone", lambda: not bpf_links() & mine)

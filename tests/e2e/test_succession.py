@@ -9,16 +9,19 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
 
 from blows import (KILLS_IN_A_ROW, PAUSE_S, SEED, another_object, reload, taken_over, traces_udp,
                    under_load)
-from harness import (SLOWDOWN, Tracer, Tree, check, conngen, equal, main, network_namespace,
+from harness import (SLOWDOWN, Tracer, Tree, bpf_ids, check, conngen, equal, main, network_namespace,
                      remembers_in_table, steps_of, wait_for, wait_until)
 
-SETTINGS_LAYOUT_AT = 32  # offset in struct settings
+# Offsets in struct settings.
+GENERATION_AT = 24  # and takeover behind it
+SETTINGS_LAYOUT_AT = 32
 
 
 def test_another_object_takes_over_and_loses_nothing():
@@ -102,30 +105,50 @@ def test_udp_flows_go_on_in_another_tracer():
         return None
 
 
-def settings_maps():
+def settings_map(tracer):
+    """The number of its settings map."""
     maps = json.loads(subprocess.run(["bpftool", "map", "show", "-j"], capture_output=True,
                                      text=True, check=True).stdout)
-    return {m["id"] for m in maps if m.get("name") == "settings"}
+    (found,) = {m["id"] for m in maps
+                if m.get("name") == "settings"} & bpf_ids(tracer.proc.pid, "map")
+    return found
+
+
+def settings_bytes(map_id):
+    dump = subprocess.run(["bpftool", "map", "dump", "id", str(map_id), "-j"], capture_output=True,
+                          text=True, check=True).stdout
+    return bytes(int(byte, 16) for byte in json.loads(dump)[0]["value"])
 
 
 def set_layout(map_id, layout):
     """Have a settings map say that the maps beside it are laid out otherwise."""
-    dump = subprocess.run(["bpftool", "map", "dump", "id", str(map_id), "-j"], capture_output=True,
-                          text=True, check=True).stdout
-    value = [int(byte, 16) for byte in json.loads(dump)[0]["value"]]
+    value = bytearray(settings_bytes(map_id))
     equal(value[SETTINGS_LAYOUT_AT], 1, "settings.layout")
     value[SETTINGS_LAYOUT_AT] = layout
     subprocess.run(["bpftool", "map", "update", "id", str(map_id), "key", "0", "0", "0", "0",
                     "value", *map(str, value)], check=True)
 
 
+def test_both_act_only_until_the_old_one_is_gone():
+    with Tree() as tree, Tracer(binaries=tree.bin) as tracer:
+        map_id = settings_map(tracer)
+
+        def now():
+            """Generation in charge, and takeover."""
+            return struct.unpack_from("II", settings_bytes(map_id), GENERATION_AT)
+        equal(now(), (1, 0), "before")
+        another_object(tree)
+        reload(tracer, "")
+        equal(now(), (2, 2), "while one takes over")
+        wait_for("it is alone", lambda: now() == (2, 0), 5)
+
+
 def test_maps_that_another_version_made_are_not_used():
-    before = settings_maps()
     with network_namespace() as (prefix, netns), Tree() as tree, \
          Tracer(binaries=tree.bin, more="tracer: tracepoint\n") as tracer:
         conngen(prefix, "run", "--connections", 100)
         tracer.closes(netns, 200)
-        set_layout(*(settings_maps() - before), 2)
+        set_layout(settings_map(tracer), 2)
         another_object(tree)
         reload(tracer, "tracer: tracepoint\n")
         step = steps_of(tracer.status())["tracepoint", "take over"]
@@ -168,5 +191,6 @@ if __name__ == "__main__":
           test_another_size_of_the_ring_takes_over_and_loses_nothing,
           test_a_loader_killed_while_it_takes_over_loses_nothing,
           test_udp_flows_go_on_in_another_tracer,
+          test_both_act_only_until_the_old_one_is_gone,
           test_maps_that_another_version_made_are_not_used,
           test_another_kind_of_tracer_takes_over_what_fits])
