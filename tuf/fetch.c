@@ -17,6 +17,8 @@
 /* Slower than this many bytes a second for a third of the time is no transfer. */
 #define SPEED_MIN 64L
 
+#define HEADERS_MAX (64u << 10) /* bytes of an answer's headers */
+
 #define URL_MAX (FETCH_BASE_MAX + 1024u)
 
 struct fetch {
@@ -28,6 +30,7 @@ struct fetch {
 struct body {
 	char *bytes;
 	size_t len, cap, max;
+	size_t headers; /* bytes */
 	bool too_large;
 };
 
@@ -183,6 +186,16 @@ static size_t on_bytes(char *from, size_t size, size_t count, void *context)
 	return len;
 }
 
+/* They are not kept, but libcurl keeps them: it must not keep them without end. */
+static size_t on_header(const char *line, size_t size, size_t count, void *context)
+{
+	struct body *body = context;
+
+	(void)line;
+	body->headers += size * count;
+	return body->headers > HEADERS_MAX ? 0 : size * count;
+}
+
 static CURLcode pin_protocols(const struct fetch *fetch)
 {
 	/* The older of the two is all that libcurl has before 7.85. */
@@ -208,6 +221,7 @@ static int set_options(const struct fetch *fetch)
 	    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L) != CURLE_OK ||
 	    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
 	    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header) != CURLE_OK ||
 	    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SPEED_MIN) != CURLE_OK ||
 	    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(options->timeout_s + 2) / 3) !=
 		    CURLE_OK)
@@ -251,6 +265,7 @@ static int get_http(struct fetch *fetch, const char *url, struct body *body)
 	if (curl_easy_setopt(fetch->curl, CURLOPT_URL, url) != CURLE_OK ||
 	    curl_easy_setopt(fetch->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms) != CURLE_OK ||
 	    curl_easy_setopt(fetch->curl, CURLOPT_WRITEDATA, body) != CURLE_OK ||
+	    curl_easy_setopt(fetch->curl, CURLOPT_HEADERDATA, body) != CURLE_OK ||
 	    curl_easy_setopt(fetch->curl, CURLOPT_ERRORBUFFER, error) != CURLE_OK)
 		return say(fetch->options, -EIO, "out of memory");
 	code = curl_easy_perform(fetch->curl);

@@ -3,6 +3,7 @@
 wrong, a server that can misbehave, and conntrace-tuf as its client."""
 
 import copy
+import functools
 import hashlib
 import http.server
 import json
@@ -15,9 +16,11 @@ import tempfile
 import threading
 import time
 
+import harness
 from harness import BIN, OUT, ROOT, check, equal
 
 NODE_MODULES = os.path.join(OUT, "node", "node_modules")
+ALL_ONE = {"root": 1, "timestamp": 1, "snapshot": 1, "targets": 1}
 TOP = ("root", "timestamp", "snapshot", "targets")
 FUTURE = "2099-01-01T00:00:00Z"
 PAST = "2020-01-01T00:00:00Z"
@@ -314,6 +317,15 @@ def endless(handler):
         pass
 
 
+def many_headers(handler):
+    """More than there may be, less than libcurl itself refuses; but for them it is a good answer."""
+    handler.send_response(404)
+    for at in range(1500):  # 150 kB
+        handler.send_header(f"X-{at:04}", "x" * 90)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+
+
 def trickle(handler, chunk=100):
     """Ten seconds for less than any limit: never idle, and never done in time."""
     handler.send_response(200)
@@ -435,3 +447,29 @@ class World:
         """The requests since the last time."""
         asked, self.server.requests[:] = list(self.server.requests), []
         return asked
+
+
+# --- running ------------------------------------------------------------------------------------
+
+def once(scenario):
+    """It is about servers, or about keys that conntrace-repo doesn't make: no second signer."""
+    scenario.once = True
+    return scenario
+
+
+def main(names):
+    """Run each test_* of a module with metadata signed by an independent signer, and again with
+    metadata signed by conntrace-repo."""
+    signers = [NodeSigner(), RepoSigner()]
+    tests = []
+    for name, scenario in list(names.items()):
+        if name.startswith("test_"):
+            for signer in signers[:1] if hasattr(scenario, "once") else signers:
+                test = functools.partial(scenario, signer)
+                test.__name__ = f"{name}, signed by {signer.name}"
+                tests.append(test)
+    try:
+        harness.main(tests)
+    finally:
+        for signer in signers:
+            signer.close()
