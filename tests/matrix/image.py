@@ -14,8 +14,8 @@ DISK_ID = 0x636f6e6e
 ROOT = f"PARTUUID={DISK_ID:08x}-01"  # a name like nvme0n1 may be another disk's at the next boot
 
 # What the tests run and busybox has not, or not so that they can use it.
-PROGRAMS = ("bpftool", "curl", "getcap", "insmod", "ip", "iperf3", "nft", "nginx", "ps", "setcap",
-            "ss", "tc", "tcpdump", "unshare")
+PROGRAMS = ("bpftool", "conntrack", "curl", "getcap", "insmod", "ip", "iperf3", "nft", "nginx", "ps",
+            "rmmod", "setcap", "ss", "tc", "tcpdump", "unshare")
 APPLETS = ("cat", "chmod", "chown", "env", "grep", "id", "kill", "ln", "mkdir", "mount",
            "poweroff", "sed", "sh", "sleep", "stat", "stty", "sysctl", "tar", "umount")
 MOUNT_POINTS = ("dev", "proc", "run", "sys", "tmp", "var")

@@ -15,7 +15,8 @@ import image
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCES = ("loader/features.h", "packaging/dev/arm", "tests/e2e", "tests/matrix/guest")
 BUILT = ("bin", "share", "bench/conngen")  # under O; build/ in the guest
-MODULES = ("veth", "tcp_diag", "udp_diag", "nf_conntrack", "nf_tables", "nft_reject_ipv4", "sch_netem")
+MODULES = ("veth", "tcp_diag", "udp_diag", "nf_conntrack", "nf_conntrack_netlink", "nf_tables",
+           "nft_reject_ipv4", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "sch_netem")
 
 
 def belongs_to_root(entry):
