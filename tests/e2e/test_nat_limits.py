@@ -38,8 +38,11 @@ def test_what_is_tracked_already_comes_by_a_dump_of_bounded_size():
             equal((said["nat_dumps_cut"], said["nat_overruns"]), (0, 0), "cut, overruns")
             equal(said["nat_connections"], 1, "kept: the one that is translated")
             want = as_nat("10.77.0.1", held.sport, "10.77.0.2", 8080)
-            update = wait_for("an update", lambda: held.records(tracer, nets.inode()))[0]
-            equal((update["seeded"], update["nat"]), (True, want), "of the older connection")
+            status = tracer.status()
+            # Where older connections are not known before they end it is told then.
+            if steps_of(status)[status["tracer"], "seed"]["result"] != "skipped":
+                update = wait_for("an update", lambda: held.records(tracer, nets.inode()))[0]
+                equal((update["seeded"], update["nat"]), (True, want), "of the older connection")
             held.end()
             equal(held.close_record(tracer, nets.inode())["nat"], want, "its close")
 
