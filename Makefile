@@ -180,6 +180,7 @@ conntrace_SRC := $(COMMON) \
 	cli/put.c \
 	cli/records.c \
 	cli/status.c \
+	cli/status_filter.c \
 	cli/status_json.c \
 	cli/status_text.c \
 	cli/tail.c \
@@ -322,9 +323,12 @@ test_rate_SRC := supervisor/rate.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
+test_settings_SRC := loader/settings.c common/config.c
 test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
+test_status_filter_SRC := cli/status_filter.c $(SCHEMA) common/config.c
+test_status_filter_LIB := -lyaml
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c exporter/pages.c
 test_tuf_SRC := $(TUF_STUBBED)

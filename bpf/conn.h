@@ -3,7 +3,7 @@
 #ifndef CONNTRACE_CONN_H
 #define CONNTRACE_CONN_H
 
-#include "run.h"
+#include "filter.h"
 
 #define RING_RECORD_BYTES (sizeof(struct event) + 8) /* with BPF_RINGBUF_HDR_SZ */
 #define RING_WAKEUP_STEP  8192
@@ -142,54 +142,6 @@ static __always_inline void tuple_read(bool typed, int *failed, struct tuple *tu
 	tuple_read_most(typed, failed, tuple, sk);
 }
 
-/* 0 if the address is in the filter's network. */
-static __always_inline __u32 address_differs(const __u32 *addr, const struct filter *filter)
-{
-	__u32 differ = 0;
-
-#pragma unroll
-	for (int i = 0; i < 4; i++)
-		differ |= (addr[i] & filter->mask[i]) ^ filter->addr[i];
-	return differ;
-}
-
-/* Negative if the port is outside of the filter's range. */
-static __always_inline int port_differs(__u16 port, const struct filter *filter)
-{
-	return ((int)port - filter->port_low) | ((int)filter->port_high - port);
-}
-
-/* With as few branches as can be: the verifier follows each of them, for each of the filters. */
-static __always_inline bool filter_matches(const struct filter *filter, const struct tuple *tuple)
-{
-	__u64 both_differ = (__u64)address_differs(tuple->saddr, filter) *
-			    address_differs(tuple->daddr, filter);
-
-	both_differ |= filter->family ^ tuple->family;
-	if (filter->family && both_differ)
-		return false;
-	return !(filter->port_low | filter->port_high) ||
-	       (port_differs(tuple->sport, filter) & port_differs(tuple->dport, filter)) >= 0;
-}
-
-/* Whether the settings ask for records of this connection. */
-static __noinline bool tuple_is_wanted(const struct tuple *tuple)
-{
-	const struct settings_slot *slot = settings_get();
-
-	if (!slot || !tuple)
-		return false;
-	if (!(slot->families & (tuple->family == 4 ? FAMILY_IPV4 : FAMILY_IPV6)))
-		return false;
-	for (__u32 i = 0; i < FILTERS_MAX; i++) {
-		if (i >= slot->filter_count)
-			break;
-		if (filter_matches(&slot->filters[i], tuple))
-			return slot->filters[i].action == FILTER_INCLUDE;
-	}
-	return true;
-}
-
 /* A number that no other connection has, where the kernel's is not to be had. */
 static __always_inline __u64 cookie_make(void)
 {
@@ -205,29 +157,6 @@ static __always_inline __u64 cookie_of(bool typed, struct sock *sk, const struct
 	if (typed && constants.socket_cookie)
 		return bpf_get_socket_cookie((void *)sk);
 	return conn->cookie ? conn->cookie : cookie_make();
-}
-
-static __always_inline __u64 cgroup_id_read(bool typed, int *failed, struct cgroup *cgroup)
-{
-	struct kernfs_node *kn;
-
-	if (!cgroup)
-		return 0;
-	kn = READ(typed, *failed, cgroup, kn);
-	return kn ? READ(typed, *failed, kn, id) : 0;
-}
-
-static __always_inline __u64 cgroup_read(bool typed, int *failed, struct sock *sk)
-{
-	struct sock_cgroup_data___tagged *tagged = (void *)&sk->sk_cgrp_data;
-	__u64 value;
-
-	if (bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
-		return cgroup_id_read(typed, failed, READ(typed, *failed, sk, sk_cgrp_data.cgroup));
-	if (!constants.helper_read)
-		return 0;
-	value = READ(false, *failed, tagged, val);
-	return value & 1 ? 0 : cgroup_id_read(false, failed, (void *)(value & ~3ull));
 }
 
 static __always_inline __u32 netns_read(bool typed, int *failed, struct sock *sk)
@@ -379,14 +308,14 @@ static __always_inline struct tcp_sock *tcp_sock_of(bool typed, struct sock *sk)
 	return typed ? bpf_skc_to_tcp_sock((void *)sk) : (struct tcp_sock *)sk;
 }
 
-enum outcome { OUTCOME_SUBMITTED, OUTCOME_FILTERED, OUTCOME_LOST };
-
 #define COUNT_OUTCOME(count, type, outcome) \
 	do { \
 		if ((outcome) == OUTCOME_SUBMITTED) \
 			COUNT(count, submitted_##type); \
 		else if ((outcome) == OUTCOME_FILTERED) \
 			COUNT(count, filtered_##type); \
+		else if ((outcome) == OUTCOME_SAMPLED) \
+			COUNT(count, sampled_##type); \
 		else \
 			COUNT(count, lost_##type); \
 	} while (0)
@@ -405,39 +334,63 @@ static __always_inline void event_fill_memory(struct event *event, const struct 
 	event->established_ns = report->conn.established_ns;
 }
 
+/*
+ * What no sample leaves out: the drops of a listener, and a connection that ended with an error, or
+ * was never established.
+ */
+static __always_inline bool report_is_failure(const struct report *report, __u16 error)
+{
+	if (report->type == EVENT_LISTENER)
+		return true;
+	if (report->type != EVENT_CLOSE)
+		return false;
+	if (report->flags & EVENT_F_PARTIAL)
+		return error || report->state == TCP_SYN_SENT;
+	return error || !report->conn.established_ns;
+}
+
 static __always_inline int conn_report_by(bool typed, struct sock *sk, struct report *report)
 {
 	struct tcp_sock *tp = tcp_sock_of(typed, sk);
-	struct tuple tuple;
+	struct subject subject = {.protocols = PROTOCOL_TCP};
+	const struct tuple *tuple = &subject.tuple;
+	struct cgroup *cgroup;
 	struct event *event;
-	int failed = 0;
+	int outcome, failed = 0;
+	__u16 error = 0;
 
 	if (!tp || (tenants_only() && !report->conn.tenant))
 		return OUTCOME_FILTERED;
-	tuple_read(typed, &failed, &tuple, sk, tp);
-	if (!tuple_is_wanted(&tuple))
-		return OUTCOME_FILTERED;
+	if (report->type == EVENT_CLOSE)
+		error = (__u16)READ(typed, failed, sk, sk_err);
+	tuple_read(typed, &failed, &subject.tuple, sk, tp);
+	cgroup = cgroup_of(typed, &failed, sk);
+	subject.cookie = cookie_of(typed, sk, &report->conn);
+	subject.type = report->type == EVENT_LISTENER ? EVENT_UPDATE : report->type;
+	subject.failed = report_is_failure(report, error);
+	outcome = filters_decide(cgroup_is_typed(typed), cgroup, &subject);
+	if (outcome != OUTCOME_SUBMITTED)
+		return outcome;
 	event = event_reserve(report);
 	if (!event)
 		return OUTCOME_LOST;
 	event->protocol = IPPROTO_TCP;
 	event->state = report->state;
 	event->flags = report->flags;
-	event_fill_tuple(event, &tuple);
-	event->cookie = cookie_of(typed, sk, &report->conn);
+	event_fill_tuple(event, tuple);
+	event->cookie = subject.cookie;
 	event->netns = netns_read(typed, &failed, sk);
-	event->cgroup_id = cgroup_read(typed, &failed, sk);
+	event->cgroup_id = cgroup_id_read(cgroup_is_typed(typed), &failed, cgroup);
 	event_fill_owner(event, &report->conn);
 	if (report->type == EVENT_LISTENER) {
 		event_fill_listener(typed, &failed, event, sk);
 	} else {
-		event_fill_memory(event, report, &tuple);
+		event_fill_memory(event, report, tuple);
 		event_fill_metrics(typed, &failed, event, sk, tp);
 	}
-	if (report->type == EVENT_CLOSE) {
-		event->error = (__u16)READ(typed, failed, sk, sk_err);
+	event->error = error;
+	if (report->type == EVENT_CLOSE)
 		event->closed_ns = report->now_ns;
-	}
 	event_submit(event);
 	if (failed)
 		telemetry_note(TELEMETRY_helper_read, failed);

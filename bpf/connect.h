@@ -65,13 +65,18 @@ static __always_inline void attempt_read(int *failed, struct tuple *tuple, struc
 /* Writes one record. No byte was sent: the socket's counts are at best an earlier connection's. */
 static __noinline int attempt_report(struct sock *sk, struct report *report, int error)
 {
+	struct subject subject = {.protocols = PROTOCOL_TCP, .type = EVENT_CLOSE, .failed = true};
+	struct cgroup *cgroup;
 	struct event *event;
-	int failed = 0;
+	int outcome, failed = 0;
 
 	if (tenants_only() && !report->conn.tenant)
 		return OUTCOME_FILTERED;
-	if (!tuple_is_wanted(&report->asked))
-		return OUTCOME_FILTERED;
+	subject.tuple = report->asked;
+	cgroup = cgroup_of(TYPED_POINTERS, &failed, sk);
+	outcome = filters_decide(cgroup_is_typed(TYPED_POINTERS), cgroup, &subject);
+	if (outcome != OUTCOME_SUBMITTED)
+		return outcome;
 	event = event_reserve(report);
 	if (!event)
 		return OUTCOME_LOST;
@@ -82,7 +87,7 @@ static __noinline int attempt_report(struct sock *sk, struct report *report, int
 	event->direction = DIRECTION_OUTGOING;
 	event->cookie = cookie_of(TYPED_POINTERS, sk, &report->conn);
 	event->netns = netns_read(TYPED_POINTERS, &failed, sk);
-	event->cgroup_id = cgroup_read(TYPED_POINTERS, &failed, sk);
+	event->cgroup_id = cgroup_id_read(cgroup_is_typed(TYPED_POINTERS), &failed, cgroup);
 	event->opened_ns = report->conn.opened_ns;
 	event->closed_ns = report->now_ns;
 	event->error = (__u16)error;

@@ -159,7 +159,7 @@ struct event {
 	};
 	union {
 		__ct_u32 segs_out;
-		__ct_u32 walk_settings; /* EVENT_WALK: settings_slot.generation */
+		__ct_u32 walk_settings; /* EVENT_WALK: settings_slot.revision */
 		__ct_u32 queue;         /* EVENT_LISTENER */
 	};
 	union {
@@ -201,7 +201,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
  * counters; the value is the sum over the slots. The identity that must hold:
  *
  *   opened_connect + opened_accept + opened_seeded + opened_partial + opened_flow = live + closed
- *   closed = filtered_close + lost_close + lost_unseen + submitted_close
+ *   closed = filtered_close + sampled_close + lost_close + lost_unseen + submitted_close
  *   submitted_open + submitted_update + submitted_close = what the reader of the ring handles
  */
 /* clang-format off */
@@ -219,6 +219,9 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(filtered_open, "open records not made because of a filter") \
 	X(filtered_update, "update records not made because of a filter") \
 	X(filtered_close, "close records not made because of a filter") \
+	X(sampled_open, "open records not made because a filter takes a sample") \
+	X(sampled_update, "update records not made because a filter takes a sample") \
+	X(sampled_close, "close records not made because a filter takes a sample") \
 	X(lost_open, "open records lost: ring full") \
 	X(lost_update, "update records lost: ring full") \
 	X(lost_close, "close records lost: ring full") \
@@ -246,7 +249,7 @@ struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[6];
+	__ct_u64 reserved[3];
 };
 _Static_assert(sizeof(struct counters) == 320, "counters: size, and a multiple of a cache line");
 
@@ -329,32 +332,54 @@ struct ledger {
 _Static_assert(sizeof(struct ledger) == 256, "ledger: size");
 
 /*
- * A filter: a connection matches when both of its conditions that are set hold for either end (the
- * same end need not satisfy both). The first filter that matches decides; none matching = recorded.
+ * A filter: a connection matches when all of its conditions that are set hold: an address and a
+ * port for either end (the same end need not satisfy both). The first filter that matches decides;
+ * none matching = recorded.
  */
 enum filter_action { FILTER_EXCLUDE = 0, FILTER_INCLUDE = 1 };
 
 #define FILTERS_MAX 16u
+#define SAMPLE_MAX  1000000u
 
-struct filter {
-	__ct_u8 action; /* enum filter_action */
-	__ct_u8 family; /* of addr: 4 or 6; 0 = no address condition */
-	__ct_u8 prefix_bits;
-	__ct_u8 pad;
-	__ct_u16 port_low; /* both 0 = no port condition */
-	__ct_u16 port_high;
-	__ct_u32 addr[4]; /* network byte order, host bits zero */
-	__ct_u32 mask[4]; /* network byte order */
-};
-_Static_assert(sizeof(struct filter) == 40, "filter: size");
-
-/* settings.families */
+/* filter.families, settings_slot.families */
 #define FAMILY_IPV4 1u
 #define FAMILY_IPV6 2u
 
 /* settings.connect_returns */
 #define RETURNS_CONNECT  1u /* tcp_v4_connect() */
 #define RETURNS_CONNECT6 2u /* tcp_v6_connect() */
+
+/* filter.protocols */
+#define PROTOCOL_TCP 1u
+#define PROTOCOL_UDP 2u
+
+/* A condition that is not set allows everything, so that nobody need ask whether it is. */
+struct filter {
+	__ct_u8 action;      /* enum filter_action */
+	__ct_u8 families;    /* of addr; both = no address condition */
+	__ct_u8 prefix_bits; /* 0 without an address condition */
+	__ct_u8 protocols;   /* both = no such condition */
+	__ct_u16 port_low;   /* from 0 to 65535 = no such condition */
+	__ct_u16 port_high;
+	__ct_u32 addr[4];   /* network byte order, host bits zero */
+	__ct_u32 mask[4];   /* network byte order */
+	__ct_u32 by_cgroup; /* 1: it has an entry in settings_slot.cgroups; 0: no such condition */
+	__ct_u32 sample;    /* with FILTER_INCLUDE: one in so many is recorded; 0 = all */
+};
+_Static_assert(sizeof(struct filter) == 48, "filter: size");
+
+/*
+ * The cgroup that a filter is about, and all below it. Who writes it keeps the ids up to date while
+ * the slot is in force, each with one store.
+ */
+struct filter_cgroup {
+	__ct_u64 id;     /* inode number of its directory; 0 = there is no such cgroup now */
+	__ct_u64 before; /* of the one that had the name before: its connections end later; 0 = none
+			  */
+	__ct_u32 filter; /* which one, from 0 */
+	__ct_u32 path;   /* a hash, for who writes: whether an earlier writer meant the same */
+};
+_Static_assert(sizeof(struct filter_cgroup) == 24, "filter_cgroup: size");
 
 /*
  * What the programs read at run time: two slots in a mmapable array and the number of the one in
@@ -365,9 +390,14 @@ struct settings_slot {
 	__ct_u32 families;
 	__ct_u32 record_open; /* 0 or 1 */
 	__ct_u32 filter_count;
+	__ct_u32 cgroup_count;
+	__ct_u32 zero;     /* 0, which the verifier does not know */
+	__ct_u32 revision; /* another one whenever the filters mean something else; never 0 */
+	__ct_u32 pad;
 	struct filter filters[FILTERS_MAX];
+	struct filter_cgroup cgroups[FILTERS_MAX];
 };
-_Static_assert(sizeof(struct settings_slot) == 656, "settings_slot: size");
+_Static_assert(sizeof(struct settings_slot) == 1184, "settings_slot: size");
 
 struct settings {
 	__ct_u32 active; /* 0 or 1 */
@@ -387,10 +417,28 @@ struct settings {
 	__ct_u64 walk_seq; /* the next number of EVENT_CPU_WALK */
 	struct settings_slot slots[2];
 };
-_Static_assert(sizeof(struct settings) == 1368, "settings: size");
+_Static_assert(sizeof(struct settings) == 2424, "settings: size");
 
 /* Raised when what a map holds means something else without having another size. */
 #define SETTINGS_LAYOUT 2u
+
+/*
+ * How often each filter decided about a record, in a mmapable array: for each settings slot a row a
+ * filter, in it a count for each type of record by its number (enum event_type), and in place 0
+ * those that were left out by the filter's sample. Listeners count as updates. Who fills a settings
+ * slot clears its rows first, so the counts are those of one configuration. The value is the sum
+ * over the CPUs.
+ */
+#define HITS_NONE    FILTERS_MAX /* the row of records that no filter matched, if there are some */
+#define HITS_SAMPLED 0u
+#define HITS_COLUMNS 4u
+#define HITS_SLOTS   64u /* CPUs counted apart, as COUNTER_SLOTS */
+
+struct hits {
+	__ct_u64 of[2][FILTERS_MAX + 1][HITS_COLUMNS];
+};
+_Static_assert(sizeof(struct hits) == 1088, "hits: size, and a multiple of a cache line");
+_Static_assert(EVENT_CLOSE < HITS_COLUMNS, "hits: a column for each type");
 
 /*
  * What is fixed when the programs are loaded: the only thing in the data section CONSTANTS_SECTION.
@@ -424,6 +472,7 @@ _Static_assert(sizeof(struct constants) == 72, "constants: size");
 #define MAP_COUNTERS     "counters"
 #define MAP_LEDGER       "ledger"
 #define MAP_SETTINGS     "settings"
+#define MAP_HITS         "hits"
 #define MAP_TELEMETRY    "telemetry"
 #define MAP_CONNECTIONS  "connections"
 #define MAP_CONN_TABLE   "conn_table"

@@ -87,14 +87,18 @@ static __always_inline void flow_tuple(struct tuple *tuple, const struct flow_ke
 static __noinline int flow_report(struct report *report, const struct flow_key *key,
 				  const struct flow *flow)
 {
-	struct tuple tuple;
+	struct subject subject = {.protocols = PROTOCOL_UDP, .type = report->type};
 	struct event *event;
+	int outcome;
 
 	if (tenants_only() && !flow->conn.tenant)
 		return OUTCOME_FILTERED;
-	flow_tuple(&tuple, key, flow);
-	if (!tuple_is_wanted(&tuple))
-		return OUTCOME_FILTERED;
+	flow_tuple(&subject.tuple, key, flow);
+	subject.cookie = flow->conn.cookie;
+	subject.cgroup_id = flow->cgroup_id;
+	outcome = filters_decide(false, (struct cgroup *)flow->conn.flow_cgroup, &subject);
+	if (outcome != OUTCOME_SUBMITTED)
+		return outcome;
 	event = event_reserve(report);
 	if (!event)
 		return OUTCOME_LOST;
@@ -102,7 +106,7 @@ static __noinline int flow_report(struct report *report, const struct flow_key *
 	event->flags = report->flags | (flow->assured ? EVENT_F_ASSURED : 0);
 	if (flow->conn.flags & CONN_SEEDED)
 		event->flags |= EVENT_F_PARTIAL | EVENT_F_SEEDED;
-	event_fill_tuple(event, &tuple);
+	event_fill_tuple(event, &subject.tuple);
 	event_fill_owner(event, &flow->conn);
 	event->direction = flow->conn.direction;
 	event->cookie = flow->conn.cookie;
@@ -173,13 +177,16 @@ static __always_inline void flow_count(struct flow *flow, const struct datagrams
 static __always_inline void flow_init(bool typed, struct flow *flow, struct sock *sk,
 				      const struct tuple *tuple)
 {
+	struct cgroup *cgroup;
 	int failed = 0;
 
 	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->last_ns = bpf_ktime_get_ns();
 	flow->conn.cookie = cookie_make();
 	flow->netns = netns_read(typed, &failed, sk);
-	flow->cgroup_id = cgroup_read(typed, &failed, sk);
+	cgroup = cgroup_of(typed, &failed, sk);
+	flow->conn.flow_cgroup = (__u64)cgroup;
+	flow->cgroup_id = cgroup_id_read(cgroup_is_typed(typed), &failed, cgroup);
 #pragma unroll
 	for (int i = 0; i < 4; i++)
 		flow->saddr[i] = tuple->saddr[i];

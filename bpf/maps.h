@@ -45,6 +45,14 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HITS_SLOTS);
+	__type(key, __u32);
+	__type(value, struct hits);
+} hits SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, TELEMETRY_ROWS);
 	__type(key, __u32);
 	__type(value, struct telemetry);

@@ -126,7 +126,7 @@ static __always_inline void snapshot_end(bool whole)
 	event->walk_live = walk_tally.live + walk_flow_tally.live;
 	event->walk_left = walk_tally.left + walk_flow_tally.left;
 	event->walk_generation = snapshot_generation();
-	event->walk_settings = slot ? slot->generation : 0;
+	event->walk_settings = slot ? slot->revision : 0;
 	event->walk_whole = whole;
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }

@@ -23,7 +23,11 @@
 struct conn {
 	__u64 cookie; /* 0 = the kernel has one */
 	__u64 opened_ns;
-	__u64 established_ns;
+	union {
+		__u64 established_ns;
+		/* UDP: address of its cgroup; it may be another's when the socket is gone */
+		__u64 flow_cgroup;
+	};
 	__u64 process_ns;
 	__u64 comm[EVENT_COMM_LEN / sizeof(__u64)];
 	__u32 pid;
@@ -74,7 +78,7 @@ struct flow_key {
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key: size");
 
 struct flow {
-	struct conn conn; /* opened_ns is the first datagram's time, established_ns is 0 */
+	struct conn conn; /* opened_ns is the first datagram's time */
 	__u64 last_ns;
 	__u64 bytes_sent;
 	__u64 bytes_received;

@@ -23,10 +23,11 @@ void identity_of(const struct msg_summary *summary, struct identity *identity)
 		.delivered = l.delivered_open + l.delivered_update + l.delivered_close,
 		.dropped = c.lost_open + c.lost_update + c.lost_close + c.lost_unseen + given_up,
 		.filtered = c.filtered_open + c.filtered_update + c.filtered_close,
+		.sampled = c.sampled_open + c.sampled_update + c.sampled_close,
 	};
 	identity->live = (int64_t)(identity->opened - identity->closed);
 	identity->waiting = (int64_t)(identity->submitted - identity->delivered - given_up);
 	identity->holds = identity->live >= 0 && identity->waiting >= 0 &&
-			  identity->closed == c.filtered_close + c.lost_close + c.lost_unseen +
-						      c.submitted_close;
+			  identity->closed == c.filtered_close + c.sampled_close + c.lost_close +
+						      c.lost_unseen + c.submitted_close;
 }

@@ -17,7 +17,8 @@ struct identity {
 	uint64_t delivered; /* written to the sink */
 	uint64_t dropped;   /* lost in the kernel, malformed, not taken by the sink */
 	uint64_t filtered;
-	int64_t waiting; /* in the ring: submitted and neither delivered nor dropped */
+	uint64_t sampled; /* left out by a sample */
+	int64_t waiting;  /* in the ring: submitted and neither delivered nor dropped */
 	bool holds;
 };
 

@@ -2,7 +2,6 @@
 /* conntrace status: ask, gather, look into /proc, print. */
 #include "cli/status.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,22 +146,6 @@ uint64_t status_since_s(const struct status *status, uint64_t started_ns)
 	if (!started_ns || status->now_ns < started_ns)
 		return 0;
 	return (status->now_ns - started_ns) / 1000000000u;
-}
-
-void status_filter(const struct filter *filter, char *out)
-{
-	char address[INET6_ADDRSTRLEN + 8] = "", port[32] = "";
-	char text[INET6_ADDRSTRLEN];
-
-	if (filter->family &&
-	    inet_ntop(filter->family == 4 ? AF_INET : AF_INET6, filter->addr, text, sizeof(text)))
-		snprintf(address, sizeof(address), " %s/%u", text, filter->prefix_bits);
-	if (filter->port_high && filter->port_low == filter->port_high)
-		snprintf(port, sizeof(port), " port %u", filter->port_low);
-	else if (filter->port_high)
-		snprintf(port, sizeof(port), " port %u-%u", filter->port_low, filter->port_high);
-	snprintf(out, 128, "%s%s%s", filter->action == FILTER_INCLUDE ? "include" : "exclude",
-		 address, port);
 }
 
 /* Returns 0, or an exit code after telling why. */

@@ -14,6 +14,7 @@
 #define STATUS_PROCESSES_MAX 16u
 #define STATUS_STEPS_MAX     64u
 #define STATUS_NAMES_MAX     1024u
+#define STATUS_FILTER_MAX    (CONFIG_PATH_MAX + 128u)
 
 struct status_process {
 	struct msg_process told;    /* by the supervisor */
@@ -52,8 +53,11 @@ const char *status_refusal(uint32_t err);
 /* Seconds since a CLOCK_MONOTONIC time, 0 for time 0. */
 uint64_t status_since_s(const struct status *status, uint64_t started_ns);
 
-/* A filter as in "exclude 10.0.0.0/8 port 80-90"; out has 128 bytes. */
-void status_filter(const struct filter *filter, char *out);
+/*
+ * A filter in words, as in "include 10.0.0.0/8 port 80-90 protocol tcp cgroup /a.slice sample 10";
+ * the path is not escaped. out has STATUS_FILTER_MAX bytes.
+ */
+void status_filter(const struct config_filter *filter, char *out);
 
 /* The names of COUNTERS, LEDGER and TELEMETRY, in their order. */
 extern const char *const status_telemetry[TELEMETRY_ROWS];

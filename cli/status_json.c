@@ -147,10 +147,52 @@ static void put_families(struct jsonbuf *json, uint32_t families)
 	jsonbuf_close(json, ']');
 }
 
+/* null: not known yet, or not to be had. */
+static void put_if(struct jsonbuf *json, const char *key, bool known, uint64_t number)
+{
+	if (known) {
+		put_number(json, key, number);
+		return;
+	}
+	jsonbuf_key(json, key);
+	jsonbuf_null(json);
+}
+
+static void put_hits(struct jsonbuf *json, const struct msg_summary *summary, uint32_t row)
+{
+	const uint64_t *hits = &summary->hits[row * HITS_COLUMNS];
+
+	put_if(json, "close", summary->hits_known, hits[EVENT_CLOSE]);
+	put_if(json, "update", summary->hits_known, hits[EVENT_UPDATE]);
+	put_if(json, "open", summary->hits_known, hits[EVENT_OPEN]);
+	put_if(json, "sampled_out", summary->hits_known, hits[HITS_SAMPLED]);
+}
+
+static void put_filters(struct jsonbuf *json, const struct msg_summary *summary)
+{
+	const struct config *config = &summary->config;
+	char filter[STATUS_FILTER_MAX];
+
+	jsonbuf_key(json, "filters");
+	jsonbuf_open(json, '[');
+	for (uint32_t i = 0; i < config->filter_count; i++) {
+		status_filter(&config->filters[i], filter);
+		jsonbuf_open(json, '{');
+		put_text(json, "filter", filter);
+		put_if(json, "cgroup_id", summary->cgroups[i] != 0, summary->cgroups[i]);
+		put_hits(json, summary, i);
+		jsonbuf_close(json, '}');
+	}
+	jsonbuf_close(json, ']');
+	jsonbuf_key(json, "no_filter");
+	jsonbuf_open(json, '{');
+	put_hits(json, summary, HITS_NONE);
+	jsonbuf_close(json, '}');
+}
+
 static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 {
 	const struct config *config = &summary->config;
-	char filter[128];
 
 	jsonbuf_key(json, "config");
 	jsonbuf_open(json, '{');
@@ -162,13 +204,7 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	put_text(json, "btf_path", config->btf_path);
 	put_number(json, "snapshot_interval_ms", config->snapshot_interval_ms);
 	put_families(json, config->families);
-	jsonbuf_key(json, "filters");
-	jsonbuf_open(json, '[');
-	for (uint32_t i = 0; i < config->filter_count; i++) {
-		status_filter(&config->filters[i], filter);
-		jsonbuf_string(json, filter, sizeof(filter));
-	}
-	jsonbuf_close(json, ']');
+	put_filters(json, summary);
 	put_flag(json, "record_open", config->record_open);
 	put_number(json, "ring_bytes", config->ring_bytes);
 	put_number(json, "conn_max", config->conn_max);
@@ -205,6 +241,7 @@ static void put_identity(struct jsonbuf *json, const struct identity *identity)
 	put_number(json, "delivered", identity->delivered);
 	put_number(json, "dropped", identity->dropped);
 	put_number(json, "filtered", identity->filtered);
+	put_number(json, "sampled", identity->sampled);
 	jsonbuf_key(json, "waiting");
 	jsonbuf_i64(json, identity->waiting);
 	put_flag(json, "holds", identity->holds);

@@ -150,7 +150,6 @@ static void print_trouble(const struct msg_trouble *trouble)
 static void print_config(const struct msg_summary *summary)
 {
 	const struct config *config = &summary->config;
-	char filter[128];
 
 	printf("\nconfiguration %u\n", summary->config_version);
 	printf("  last verdict: %s%s%s\n", summary->config_applied ? "applied" : "refused",
@@ -173,10 +172,40 @@ static void print_config(const struct msg_summary *summary)
 	if (config->source_dir[0])
 		printf("  source %s, every %u ms\n", safe(config->source_dir),
 		       config->poll_interval_ms);
+}
+
+static void print_hits(const struct msg_summary *summary, uint32_t row)
+{
+	static const uint32_t columns[] = {EVENT_CLOSE, EVENT_UPDATE, EVENT_OPEN, HITS_SAMPLED};
+
+	for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+		if (summary->hits_known)
+			printf("%12llu",
+			       (unsigned long long)summary->hits[row * HITS_COLUMNS + columns[i]]);
+		else
+			printf("%12s", "-");
+}
+
+static void print_filters(const struct msg_summary *summary)
+{
+	const struct config *config = &summary->config;
+	char filter[STATUS_FILTER_MAX];
+
+	if (!config->filter_count)
+		return;
+	printf("\nfilters: records by the filter that decided, since configuration %u\n"
+	       "%12s%12s%12s%12s  FILTER\n",
+	       summary->config_version, "CLOSE", "UPDATE", "OPEN", "SAMPLED OUT");
 	for (uint32_t i = 0; i < config->filter_count; i++) {
+		bool absent = summary->hits_known && config->filters[i].match.by_cgroup &&
+			      !summary->cgroups[i];
+
+		print_hits(summary, i);
 		status_filter(&config->filters[i], filter);
-		printf("  filter %u: %s\n", i + 1, filter);
+		printf("  %u %s%s\n", i + 1, safe(filter), absent ? " (no such cgroup now)" : "");
 	}
+	print_hits(summary, HITS_NONE);
+	printf("  - none matched: recorded\n");
 }
 
 static void print_numbers(const char *title, const char *const *names, const uint64_t *numbers,
@@ -195,10 +224,10 @@ static void print_identity(const struct identity *identity)
 	       (unsigned long long)identity->opened, (long long)identity->live,
 	       (unsigned long long)identity->closed);
 	printf("  records: submitted %llu, delivered %llu, waiting %lld; dropped %llu, "
-	       "filtered %llu\n",
+	       "filtered %llu, sampled out %llu\n",
 	       (unsigned long long)identity->submitted, (unsigned long long)identity->delivered,
 	       (long long)identity->waiting, (unsigned long long)identity->dropped,
-	       (unsigned long long)identity->filtered);
+	       (unsigned long long)identity->filtered, (unsigned long long)identity->sampled);
 }
 
 int status_text_print(const struct status *status)
@@ -212,6 +241,7 @@ int status_text_print(const struct status *status)
 	print_tracer(&status->tracer);
 	print_trouble(&status->trouble);
 	print_config(summary);
+	print_filters(summary);
 	print_numbers("counters", status_counters, summary->counters, MSG_COUNTERS);
 	print_numbers("ledger", status_ledger, summary->ledger, MSG_LEDGER);
 	print_identity(&status->identity);

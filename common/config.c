@@ -2,7 +2,6 @@
 #include "common/config.h"
 
 #include <arpa/inet.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -81,14 +80,31 @@ void config_prefix_mask(uint32_t bits, uint32_t mask[4])
 	}
 }
 
+const char *config_cgroup_wrong(const char *path)
+{
+	size_t len;
+
+	if (path[0] != '/')
+		return "does not begin with '/'";
+	for (path++; *path; path += len + (path[len] == '/')) {
+		len = strcspn(path, "/");
+		if (len == 0 || (len == 1 && path[0] == '.') ||
+		    (len == 2 && path[0] == '.' && path[1] == '.') ||
+		    (path[len] == '/' && !path[len + 1]))
+			return "has an empty name in it, a '.' or a '..'";
+	}
+	return NULL;
+}
+
 static const char *filter_inconsistent(const struct filter *filter)
 {
-	static const uint8_t widest[] = {[0] = 0, [4] = 32, [6] = 128};
+	static const uint8_t widest[] = {
+		[FAMILY_IPV4] = 32, [FAMILY_IPV6] = 128, [FAMILY_IPV4 | FAMILY_IPV6] = 0};
 	uint32_t mask[4];
 
-	if (filter->family != 0 && filter->family != 4 && filter->family != 6)
-		return "filter: address family is neither 4 nor 6";
-	if (filter->prefix_bits > widest[filter->family])
+	if (filter->families < FAMILY_IPV4 || filter->families > (FAMILY_IPV4 | FAMILY_IPV6))
+		return "filter: address families are none that there are";
+	if (filter->prefix_bits > widest[filter->families])
 		return "filter: prefix is longer than the address";
 	config_prefix_mask(filter->prefix_bits, mask);
 	if (memcmp(mask, filter->mask, sizeof(mask)) != 0)
@@ -98,6 +114,18 @@ static const char *filter_inconsistent(const struct filter *filter)
 			return "filter: address has bits beyond its prefix";
 	if (filter->port_low > filter->port_high)
 		return "filter: port range is upside down";
+	if (filter->protocols < PROTOCOL_TCP || filter->protocols > (PROTOCOL_TCP | PROTOCOL_UDP))
+		return "filter: protocols are none that there are";
+	if (filter->sample && filter->action != FILTER_INCLUDE)
+		return "filter: sample of what is excluded";
+	return NULL;
+}
+
+static const char *cgroup_inconsistent(const struct config_filter *filter)
+{
+	if (filter->match.by_cgroup ? config_cgroup_wrong(filter->cgroup) != NULL
+				    : filter->cgroup[0])
+		return "filter: path of a cgroup that is none";
 	return NULL;
 }
 
@@ -120,7 +148,27 @@ const char *config_inconsistent(const struct config *config)
 		return "source directory is not absolute";
 	if (config->filter_count > FILTERS_MAX)
 		return "too many filters";
-	for (uint32_t i = 0; i < config->filter_count && !wrong; i++)
-		wrong = filter_inconsistent(&config->filters[i]);
+	for (uint32_t i = 0; i < config->filter_count && !wrong; i++) {
+		wrong = filter_inconsistent(&config->filters[i].match);
+		if (!wrong)
+			wrong = cgroup_inconsistent(&config->filters[i]);
+	}
 	return wrong;
+}
+
+void config_filter_init(struct config_filter *filter)
+{
+	memset(filter, 0, sizeof(*filter));
+	filter->match.families = FAMILY_IPV4 | FAMILY_IPV6;
+	filter->match.protocols = PROTOCOL_TCP | PROTOCOL_UDP;
+	filter->match.port_high = UINT16_MAX;
+}
+
+bool config_names_cgroups(const struct config *config)
+{
+	bool names = false;
+
+	for (uint32_t i = 0; i < config->filter_count; i++)
+		names |= config->filters[i].match.by_cgroup;
+	return names;
 }

@@ -6,6 +6,7 @@
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bpf/event.h"
@@ -69,6 +70,11 @@ extern const char *const config_formats[FORMAT_COUNT + 1];
 extern const char *const config_tracers[TRACER_COUNT + 1];
 extern const char *const config_instances[INSTANCE_COUNT + 1];
 
+struct config_filter {
+	struct filter match;
+	char cgroup[CONFIG_PATH_MAX]; /* with match.by_cgroup, else "": from the root of the tree */
+};
+
 struct config {
 	uint32_t tracer;               /* enum config_tracer */
 	uint32_t instance;             /* enum config_instance */
@@ -88,7 +94,7 @@ struct config {
 	char output_path[CONFIG_PATH_MAX]; /* absolute, or "-": standard output */
 	char source_dir[CONFIG_PATH_MAX];  /* absolute; "": nothing is polled */
 	uint32_t filter_count;
-	struct filter filters[FILTERS_MAX];
+	struct config_filter filters[FILTERS_MAX];
 };
 
 /*
@@ -96,6 +102,15 @@ struct config {
  * filter consistent in itself. Returns NULL if all holds, else what doesn't (a constant).
  */
 const char *config_inconsistent(const struct config *config);
+
+/* What is wrong with the path of a cgroup, NULL if nothing is: absolute, its names plain. */
+const char *config_cgroup_wrong(const char *path);
+
+/* A filter that excludes all: no condition is set. */
+void config_filter_init(struct config_filter *filter);
+
+/* Whether a filter names a cgroup. */
+bool config_names_cgroups(const struct config *config);
 
 /*
  * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and

@@ -50,15 +50,19 @@
 	}
 
 static const struct msgfmt_field filter_fields[] = {
-	UINT(filter, action, FILTER_EXCLUDE, FILTER_INCLUDE),
-	UINT(filter, family, 0, 6),
-	UINT(filter, prefix_bits, 0, 128),
-	UINT(filter, port_low, 0, UINT16_MAX),
-	UINT(filter, port_high, 0, UINT16_MAX),
-	NUMBERS(filter, addr),
-	NUMBERS(filter, mask),
+	UINT(config_filter, match.action, FILTER_EXCLUDE, FILTER_INCLUDE),
+	UINT(config_filter, match.families, FAMILY_IPV4, FAMILY_IPV4 | FAMILY_IPV6),
+	UINT(config_filter, match.prefix_bits, 0, 128),
+	UINT(config_filter, match.port_low, 0, UINT16_MAX),
+	UINT(config_filter, match.port_high, 0, UINT16_MAX),
+	NUMBERS(config_filter, match.addr),
+	NUMBERS(config_filter, match.mask),
+	UINT(config_filter, match.protocols, PROTOCOL_TCP, PROTOCOL_TCP | PROTOCOL_UDP),
+	FLAG(config_filter, match.by_cgroup),
+	UINT(config_filter, match.sample, 0, SAMPLE_MAX),
+	STRING(config_filter, cgroup),
 };
-FORMAT(filter, filter);
+FORMAT(filter, config_filter);
 
 static const struct msgfmt_field config_body_fields[] = {
 	UINT(config, tracer, 0, TRACER_COUNT - 1),
@@ -254,6 +258,9 @@ static const struct msgfmt_field summary_fields[] = {
 	STRUCT(msg_summary, config, &config_body),
 	NUMBERS(msg_summary, counters),
 	NUMBERS(msg_summary, ledger),
+	FLAG(msg_summary, hits_known),
+	NUMBERS(msg_summary, hits),
+	NUMBERS(msg_summary, cgroups),
 };
 FORMAT(summary, msg_summary);
 

@@ -43,6 +43,7 @@ enum fd_kind {
 	FD_LEDGER,
 	FD_SETTINGS,
 	FD_TELEMETRY,
+	FD_HITS,
 	FD_MAP,     /* another map of the object */
 	FD_LINK,    /* an attached program: a BPF link, or a perf event (Linux before 5.15) */
 	FD_ITER,    /* a link of an iterator program */
@@ -268,6 +269,8 @@ struct msg_process {
 enum { MSG_COUNTERS = 0 COUNTERS(X), MSG_LEDGER = 0 LEDGER(X) };
 #undef X
 
+#define MSG_HITS ((FILTERS_MAX + 1) * HITS_COLUMNS)
+
 struct msg_summary {
 	uint32_t tracing;  /* 0 or 1 */
 	uint32_t degraded; /* 0 or 1 */
@@ -278,6 +281,9 @@ struct msg_summary {
 	struct config config;
 	uint64_t counters[MSG_COUNTERS]; /* in the order of COUNTERS */
 	uint64_t ledger[MSG_LEDGER];     /* in the order of LEDGER */
+	uint32_t hits_known;             /* 1: the rest is about the filters of config */
+	uint64_t hits[MSG_HITS];         /* HITS_COLUMNS for each filter, and for none of them */
+	uint64_t cgroups[FILTERS_MAX]; /* id of the cgroup that a filter names; 0 = there is none */
 };
 
 struct msg_outcome_count {

@@ -100,8 +100,8 @@ enum phase {
 	X(PROBES, tracer, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, "status: the tracer") \
 	X(TROUBLE, trouble, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 4096, \
 	  "status: attempts by how they ended, and what helpers and maps refused") \
-	X(SUMMARY, summary, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
-	  "status: configuration, counters and the ledger; the last of a status") \
+	X(SUMMARY, summary, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 16384, \
+	  "status: configuration, counters, ledger, hits of filters; the last of a status") \
 	X(RECORDS, records, R_EXPORTER, R_CLI, P_ANY, 0, 0, 65536, \
 	  "records as they came from the ring") \
 	X(DONE, done, R_SUPERVISOR | R_EXPORTER, R_CLI, P_ANY, 0, 0, 1024, \

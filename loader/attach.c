@@ -23,7 +23,7 @@
 
 /* One line, "processed N insns ...", is all that the verifier is asked for at first. */
 #define LOG_STATISTICS 4u
-#define STATISTICS_MAX 512u
+#define STATISTICS_MAX 4096u
 
 /*
  * The programs' log comes here when the verifier refuses one; its end says why. Before Linux 6.4 a

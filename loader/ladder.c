@@ -18,7 +18,6 @@
 #include "loader/handover.h"
 #include "loader/nat.h"
 #include "loader/sandbox.h"
-#include "loader/settings.h"
 #include "loader/walk.h"
 
 /* What a step has to say about itself, beside how it ended. */
@@ -294,27 +293,34 @@ static void prepare_takeover(struct ladder *ladder)
 	enum reuse reuse = ladder->manager.reuse;
 
 	if (ladder->adopted || reuse == REUSE_NOTHING)
-		settings_put_in_charge(ladder->settings, ladder->tracer.generation);
+		settings_put_in_charge(ladder->shared.settings, ladder->tracer.generation);
 	if (reuse == REUSE_NOTHING && !ladder->adopted)
-		settings_set_layout(ladder->settings);
+		settings_set_layout(ladder->shared.settings);
 	if (reuse == REUSE_SETTINGS)
-		settings_set_seeded(ladder->settings, false);
+		settings_set_seeded(ladder->shared.settings, false);
 	if (reuse >= REUSE_STATE)
-		settings_set_takeover(ladder->settings, ladder->tracer.generation);
+		settings_set_takeover(ladder->shared.settings, ladder->tracer.generation);
 }
 
 static enum step_result step_settings(struct ladder *ladder, struct report *report)
 {
 	const struct msg_config *config = ladder->config;
-	int err = settings_open(ladder->tracer.maps[TRACER_SETTINGS], &ladder->settings);
+	uint32_t absent;
+	int err = settings_open(&ladder->shared, ladder->tracer.maps[TRACER_SETTINGS],
+				ladder->tracer.maps[TRACER_HITS]);
 
 	if (err) {
-		say(report, "map settings: %s", strerror(-err));
+		say(report, "maps settings and hits: %s", strerror(-err));
 		return STEP_FAILED;
 	}
-	settings_apply(ladder->settings, &config->config, config->version);
+	settings_apply(&ladder->shared, &config->config, config->version, ladder->cgroups_fd);
 	prepare_takeover(ladder);
+	absent = settings_find_cgroups(&ladder->shared, &config->config, ladder->cgroups_fd);
 	say(report, "configuration %u, %u filters", config->version, config->config.filter_count);
+	if (absent)
+		say(report, "configuration %u, %u filters, %u of them of a cgroup that is not %s",
+		    config->version, config->config.filter_count, absent,
+		    ladder->cgroups_fd < 0 ? "there: no cgroup (v2) tree is mounted" : "there yet");
 	return STEP_OK;
 }
 
@@ -328,7 +334,7 @@ static enum step_result step_attach(struct ladder *ladder, struct report *report
 				sizeof(report->detail));
 	if (left_out < 0)
 		return STEP_FAILED;
-	settings_set_attached(ladder->settings, tracer_connect_returns(&ladder->tracer),
+	settings_set_attached(ladder->shared.settings, tracer_connect_returns(&ladder->tracer),
 			      tracer_traces_udp(&ladder->tracer));
 	return left_out ? STEP_DEGRADED : STEP_OK;
 }
@@ -349,7 +355,7 @@ static enum step_result step_take_over(struct ladder *ladder, struct report *rep
 		say(report, "there was no tracer before");
 		return STEP_SKIPPED;
 	}
-	settings_put_in_charge(ladder->settings, ladder->tracer.generation);
+	settings_put_in_charge(ladder->shared.settings, ladder->tracer.generation);
 	/* The supervisor's fds keep it attached until it has the new one. */
 	tracer_close(&ladder->old);
 	say(report, "generation %u: %s", ladder->tracer.generation, reused[ladder->manager.reuse]);
@@ -374,7 +380,7 @@ static enum step_result step_seed(struct ladder *ladder, struct report *report)
 		return STEP_SKIPPED;
 	}
 	err = walk_run(&link, 1, &walks);
-	settings_set_seeded(ladder->settings, true);
+	settings_set_seeded(ladder->shared.settings, true);
 	if (err) {
 		say(report, "walk over all files: %s", strerror(-err));
 		return STEP_DEGRADED;

@@ -14,6 +14,7 @@
 #include "loader/instance.h"
 #include "loader/manager.h"
 #include "loader/object.h"
+#include "loader/settings.h"
 #include "loader/tracer.h"
 
 struct ladder {
@@ -21,6 +22,7 @@ struct ladder {
 	const struct msg_config *config;
 	const struct instance_env *env;
 	int objects_fd; /* directory of the objects */
+	int cgroups_fd; /* root of the cgroup tree; -1 = not needed, or there is none */
 	struct tracer_inheritance inherited;
 
 	/* What the steps found and made, in this order. */
@@ -33,7 +35,7 @@ struct ladder {
 	struct object object;
 	struct tracer old; /* what was handed down and can't be adopted, until it is replaced */
 	struct tracer tracer;
-	struct settings *settings; /* mapped for the life of the process */
+	struct settings_maps shared;
 	bool adopted;
 	uint64_t raised_ns;  /* when the capabilities became effective; 0 = they have not */
 	uint64_t dropped_ns; /* and no longer were; 0 = one still is */

@@ -19,6 +19,9 @@
 #define CHECK_SHARE    100u
 #define ALONE_AFTER_NS 1000000000u
 
+/* How long a new cgroup can be there before a filter that names it takes effect. */
+#define CGROUPS_MS 100
+
 struct loader {
 	struct child child;
 	struct msg_config config;
@@ -31,6 +34,7 @@ struct loader {
 	uint64_t check_due_ns;
 	uint64_t alone_ns; /* when the takeover is over; 0 = there is none */
 	int tick_fd;
+	int cgroups_tick_fd;
 };
 
 /*
@@ -80,14 +84,36 @@ static int open_walker(struct loader *loader)
 	loader->walker = (struct walker){
 		.links = {[WALK_WHOLE] = {flows, tracer_walk_link(tracer)},
 			  [WALK_FILES] = {flows, tracer_seed_link(tracer)}},
-		.settings = loader->ladder.settings,
+		.settings = loader->ladder.shared.settings,
 	};
 	return walker_open(&loader->walker, &loader->child.loop);
 }
 
+static void on_cgroups_tick(void *ctx, uint32_t events)
+{
+	struct loader *loader = ctx;
+
+	(void)events;
+	if (loop_timer_ack(loader->cgroups_tick_fd))
+		(void)settings_find_cgroups(&loader->ladder.shared, &loader->config.config,
+					    loader->ladder.cgroups_fd);
+}
+
+static int set_timers(struct loader *loader)
+{
+	const struct config *config = &loader->config.config;
+	uint32_t interval_ms = config->snapshot_interval_ms;
+	struct loop *loop = &loader->child.loop;
+
+	loader->tick_fd = loop_timer(loop, interval_ms, interval_ms, on_tick, loader);
+	if (loader->tick_fd < 0 || !config_names_cgroups(config))
+		return loader->tick_fd < 0 ? loader->tick_fd : 0;
+	loader->cgroups_tick_fd = loop_timer(loop, CGROUPS_MS, CGROUPS_MS, on_cgroups_tick, loader);
+	return loader->cgroups_tick_fd < 0 ? loader->cgroups_tick_fd : 0;
+}
+
 static void start(struct loader *loader)
 {
-	uint32_t interval_ms = loader->config.config.snapshot_interval_ms;
 	int err;
 
 	loader->lists = walk_lists(); /* while files may be read */
@@ -97,10 +123,9 @@ static void start(struct loader *loader)
 		return;
 	err = open_walker(loader);
 	if (!err)
-		loader->tick_fd =
-			loop_timer(&loader->child.loop, interval_ms, interval_ms, on_tick, loader);
+		err = set_timers(loader);
 	if (!err)
-		err = loader->tick_fd < 0 ? loader->tick_fd : child_ready(&loader->child);
+		err = child_ready(&loader->child);
 	if (err)
 		child_fail(&loader->child, 0, EX_OSERR, "begin to work: %s", strerror(-err));
 }
@@ -117,29 +142,26 @@ static int on_config(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
-static int take_objects(struct loader *loader, const struct msg_manifest *manifest,
-			struct dispatch_fds *fds)
+/* The fd of that kind, which then is ours; -1 = none came. */
+static int take_fd(const struct msg_manifest *manifest, struct dispatch_fds *fds, enum fd_kind kind)
 {
-	for (uint32_t i = 0; i < manifest->fd_count && i < fds->count; i++) {
-		if (manifest->fds[i].kind != FD_OBJECTS)
-			continue;
-		loader->ladder.objects_fd = dispatch_take_fd(fds, i);
-		return 0;
-	}
-	return -EPROTO;
+	for (uint32_t i = 0; i < manifest->fd_count && i < fds->count; i++)
+		if (manifest->fds[i].kind == kind)
+			return dispatch_take_fd(fds, i);
+	return -1;
 }
 
 static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	const struct msg_manifest *manifest = &msg->start.manifest;
 	struct loader *loader = ctx;
-	int err;
 
 	if (loader->started || !loader->configured || manifest->fd_count != fds->count)
 		return -EPROTO;
-	err = take_objects(loader, manifest, fds);
-	if (err)
-		return err;
+	loader->ladder.objects_fd = take_fd(manifest, fds, FD_OBJECTS);
+	if (loader->ladder.objects_fd < 0)
+		return -EPROTO;
+	loader->ladder.cgroups_fd = take_fd(manifest, fds, FD_CGROUP);
 	tracer_inherit(&loader->ladder.inherited, manifest, fds, FD_OBJECTS);
 	loader->started = true;
 	start(loader);
@@ -168,7 +190,7 @@ static void note_alone(struct loader *loader)
 {
 	if (!loader->alone_ns || loop_now_ns() < loader->alone_ns)
 		return;
-	settings_set_takeover(loader->ladder.settings, 0);
+	settings_set_takeover(loader->ladder.shared.settings, 0);
 	loader->alone_ns = 0;
 }
 
@@ -223,6 +245,7 @@ int main(void)
 	loader.ladder.config = &loader.config;
 	loader.ladder.env = &loader.env;
 	loader.ladder.objects_fd = -1;
+	loader.ladder.cgroups_fd = -1;
 	if (child_init(&loader.child, ROLE_LOADER, &messages, &loader, sandbox_caps_allowed) == 0)
 		loader.child.on_stats = on_stats;
 	return child_run(&loader.child);

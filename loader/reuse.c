@@ -15,7 +15,7 @@ static const enum reuse from[TRACER_MAPS] = {
 	[TRACER_TELEMETRY] = REUSE_STATE,  [TRACER_CONNECTIONS] = REUSE_STATE,
 	[TRACER_FLOWS] = REUSE_STATE,      [TRACER_FLOW_SOCKETS] = REUSE_STATE,
 	[TRACER_FLOW_WORKS] = REUSE_STATE, [TRACER_WORKS] = REUSE_STATE,
-	[TRACER_COOKIES] = REUSE_STATE,
+	[TRACER_COOKIES] = REUSE_STATE,    [TRACER_HITS] = REUSE_STATE,
 };
 
 static struct bpf_map *map_of(struct bpf_object *obj, const struct tracer *old, int which)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the programs read at run time, in a map both sides have mapped: no bpf(2), no privilege. */
+/*
+ * What the programs read at run time, and count by it, in maps that both sides have mapped: no
+ * bpf(2), no privilege.
+ */
 #ifndef LOADER_SETTINGS_H
 #define LOADER_SETTINGS_H
 
@@ -9,11 +12,28 @@
 #include "bpf/event.h"
 #include "common/config.h"
 
-/* Map the settings map. The mapping lives as long as the process. Returns 0 or a negative errno. */
-int settings_open(int map_fd, struct settings **settings);
+struct settings_maps {
+	struct settings *settings;
+	struct hits *hits; /* HITS_SLOTS */
+};
 
-/* Put a configuration in force: the slot nobody reads is filled, then made the active one. */
-void settings_apply(struct settings *settings, const struct config *config, uint32_t version);
+/* Map both. They stay mapped as long as the process lives. Returns 0 or a negative errno. */
+int settings_open(struct settings_maps *maps, int settings_fd, int hits_fd);
+
+/*
+ * Put a configuration in force: the slot nobody reads is filled and its hits cleared, then it is
+ * made the active one. Nothing is done if it is in force already. root_fd is the root of the cgroup
+ * tree, where the cgroups that filters name are looked up; -1: there is none.
+ */
+void settings_apply(struct settings_maps *maps, const struct config *config, uint32_t version,
+		    int root_fd);
+
+/*
+ * Look up anew the cgroups that the filters of the configuration in force name. Returns how many
+ * are not there.
+ */
+uint32_t settings_find_cgroups(struct settings_maps *maps, const struct config *config,
+			       int root_fd);
 
 /* Whether what was open before is known: then what is found is unaccounted for. */
 void settings_set_seeded(struct settings *settings, bool seeded);

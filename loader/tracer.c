@@ -164,6 +164,7 @@ static const struct tracer_map_row maps[TRACER_MAPS] = {
 			     1},
 	[TRACER_TELEMETRY] = {FD_TELEMETRY, MAP_TELEMETRY, BPF_MAP_TYPE_ARRAY,
 			      sizeof(struct telemetry), TELEMETRY_ROWS},
+	[TRACER_HITS] = {FD_HITS, MAP_HITS, BPF_MAP_TYPE_ARRAY, sizeof(struct hits), HITS_SLOTS},
 	[TRACER_CONNECTIONS] = {FD_MAP, MAP_CONNECTIONS, BPF_MAP_TYPE_SK_STORAGE, 0, 0},
 	[TRACER_FLOWS] = {FD_MAP, MAP_FLOW_TABLE, BPF_MAP_TYPE_HASH, 0, 0},
 	[TRACER_FLOW_SOCKETS] = {FD_MAP, MAP_FLOW_SOCKETS, BPF_MAP_TYPE_HASH, 0, 0},
@@ -316,10 +317,12 @@ void tracer_inherit(struct tracer_inheritance *inheritance, const struct msg_man
 				      .generation = manifest->generation};
 	fill(inheritance->fds, PROTO_FDS_MAX, -1);
 	for (uint32_t i = 0; i < manifest->fd_count && i < fds->count; i++) {
-		if (manifest->fds[i].kind == but)
+		int fd = manifest->fds[i].kind == but ? -1 : dispatch_take_fd(fds, i);
+
+		if (fd < 0)
 			continue;
 		ours->fds[ours->fd_count] = manifest->fds[i];
-		inheritance->fds[ours->fd_count++] = dispatch_take_fd(fds, i);
+		inheritance->fds[ours->fd_count++] = fd;
 	}
 }
 

@@ -73,6 +73,7 @@ enum tracer_map {
 	TRACER_LEDGER,
 	TRACER_SETTINGS,
 	TRACER_TELEMETRY,
+	TRACER_HITS,
 	TRACER_CONNECTIONS, /* socket storage or the table */
 	TRACER_FLOWS,       /* the table of UDP flows */
 	TRACER_FLOW_SOCKETS,
@@ -137,7 +138,9 @@ struct tracer_inheritance {
 	int fds[PROTO_FDS_MAX]; /* -1 = not a tracer's */
 };
 
-/* Take all fds of a message but those of that kind, which stay there. */
+/*
+ * Take all fds of a message that were not taken before, but those of that kind, which stay there.
+ */
 void tracer_inherit(struct tracer_inheritance *inheritance, const struct msg_manifest *manifest,
 		    struct dispatch_fds *fds, enum fd_kind but);
 void tracer_disinherit(struct tracer_inheritance *inheritance);

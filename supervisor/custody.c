@@ -9,6 +9,7 @@
 
 #define COUNTERS_BYTES  (COUNTER_SLOTS * sizeof(struct counters))
 #define TELEMETRY_BYTES (TELEMETRY_ROWS * sizeof(struct telemetry))
+#define HITS_BYTES      (HITS_SLOTS * sizeof(struct hits))
 
 void custody_init(struct custody *custody)
 {
@@ -54,8 +55,8 @@ static bool is_bpf(int fd, uint32_t kind)
 
 static bool complete(const struct msg_manifest *manifest, const struct dispatch_fds *fds)
 {
-	static const enum fd_kind needed[] = {FD_RING,     FD_COUNTERS,  FD_LEDGER,
-					      FD_SETTINGS, FD_TELEMETRY, FD_LINK};
+	static const enum fd_kind needed[] = {FD_RING,      FD_COUNTERS, FD_LEDGER, FD_SETTINGS,
+					      FD_TELEMETRY, FD_HITS,     FD_LINK};
 
 	if (manifest->fd_count != fds->count || !manifest->identity || !manifest->generation)
 		return false;
@@ -68,24 +69,33 @@ static bool complete(const struct msg_manifest *manifest, const struct dispatch_
 	return true;
 }
 
-static const void *map_readable(int fd, size_t len)
+/* The kernel refuses to map beyond a map's memory, so no length can lie. */
+static const void *map_readable(const struct msg_manifest *manifest, const struct dispatch_fds *fds,
+				enum fd_kind kind, size_t len)
 {
-	void *mem = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	void *mem = mmap(NULL, len, PROT_READ, MAP_SHARED, fds->fds[find(manifest, kind)], 0);
 
 	return mem == MAP_FAILED ? NULL : mem;
 }
 
+static void unmap_one(const void *mem, size_t len)
+{
+	if (mem)
+		munmap((void *)(uintptr_t)mem, len);
+}
+
 static void unmap(struct custody *custody)
 {
-	if (custody->counters)
-		munmap((void *)(uintptr_t)custody->counters, COUNTERS_BYTES);
-	if (custody->ledger)
-		munmap((void *)(uintptr_t)custody->ledger, sizeof(*custody->ledger));
-	if (custody->telemetry)
-		munmap((void *)(uintptr_t)custody->telemetry, TELEMETRY_BYTES);
+	unmap_one(custody->counters, COUNTERS_BYTES);
+	unmap_one(custody->ledger, sizeof(*custody->ledger));
+	unmap_one(custody->telemetry, TELEMETRY_BYTES);
+	unmap_one(custody->settings, sizeof(*custody->settings));
+	unmap_one(custody->hits, HITS_BYTES);
 	custody->counters = NULL;
 	custody->ledger = NULL;
 	custody->telemetry = NULL;
+	custody->settings = NULL;
+	custody->hits = NULL;
 }
 
 int custody_take(struct custody *custody, const struct msg_manifest *manifest,
@@ -95,11 +105,13 @@ int custody_take(struct custody *custody, const struct msg_manifest *manifest,
 
 	if (!complete(manifest, fds))
 		return -EPROTO;
-	/* The kernel refuses to map beyond a map's memory, so no length can lie. */
-	taken.counters = map_readable(fds->fds[find(manifest, FD_COUNTERS)], COUNTERS_BYTES);
-	taken.ledger = map_readable(fds->fds[find(manifest, FD_LEDGER)], sizeof(*custody->ledger));
-	taken.telemetry = map_readable(fds->fds[find(manifest, FD_TELEMETRY)], TELEMETRY_BYTES);
-	if (!taken.counters || !taken.ledger || !taken.telemetry) {
+	taken.counters = map_readable(manifest, fds, FD_COUNTERS, COUNTERS_BYTES);
+	taken.ledger = map_readable(manifest, fds, FD_LEDGER, sizeof(*taken.ledger));
+	taken.telemetry = map_readable(manifest, fds, FD_TELEMETRY, TELEMETRY_BYTES);
+	taken.settings = map_readable(manifest, fds, FD_SETTINGS, sizeof(*taken.settings));
+	taken.hits = map_readable(manifest, fds, FD_HITS, HITS_BYTES);
+	if (!taken.counters || !taken.ledger || !taken.telemetry || !taken.settings ||
+	    !taken.hits) {
 		unmap(&taken);
 		return -EPROTO;
 	}
@@ -169,4 +181,36 @@ uint32_t custody_refusals(const struct custody *custody, struct msg_refusal out[
 							    .count = count};
 	}
 	return found;
+}
+
+static void sum_hits(const struct hits *hits, uint32_t slot, uint64_t out[MSG_HITS])
+{
+	for (uint32_t cpu = 0; cpu < HITS_SLOTS; cpu++) {
+		const uint64_t *values = hits[cpu].of[slot][0];
+
+		for (uint32_t i = 0; i < MSG_HITS; i++)
+			out[i] += __atomic_load_n(&values[i], __ATOMIC_RELAXED);
+	}
+}
+
+bool custody_filters(const struct custody *custody, uint32_t version, uint64_t hits[MSG_HITS],
+		     uint64_t cgroups[FILTERS_MAX])
+{
+	const struct settings *settings = custody->settings;
+	const struct settings_slot *slot;
+	uint32_t active;
+
+	memset(hits, 0, MSG_HITS * sizeof(hits[0]));
+	memset(cgroups, 0, FILTERS_MAX * sizeof(cgroups[0]));
+	if (!settings)
+		return false;
+	active = __atomic_load_n(&settings->active, __ATOMIC_ACQUIRE) & 1;
+	slot = &settings->slots[active];
+	if (slot->generation != version)
+		return false;
+	sum_hits(custody->hits, active, hits);
+	for (uint32_t i = 0; i < slot->cgroup_count && i < FILTERS_MAX; i++)
+		cgroups[slot->cgroups[i].filter % FILTERS_MAX] =
+			__atomic_load_n(&slot->cgroups[i].id, __ATOMIC_RELAXED);
+	return true;
 }

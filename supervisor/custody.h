@@ -37,6 +37,13 @@ void custody_counters(const struct custody *custody, uint64_t out[MSG_COUNTERS])
 /* The exporter's ledger, in the order of LEDGER; zeroes if none. */
 void custody_ledger(const struct custody *custody, uint64_t out[MSG_LEDGER]);
 
+/*
+ * What the filters of the configuration with this version did, and the ids of the cgroups that they
+ * name, as in struct msg_summary. Returns false, with zeroes, while another one is in force yet.
+ */
+bool custody_filters(const struct custody *custody, uint32_t version, uint64_t hits[MSG_HITS],
+		     uint64_t cgroups[FILTERS_MAX]);
+
 /* What helpers and maps refused, as far as it fits; returns how many. */
 uint32_t custody_refusals(const struct custody *custody, struct msg_refusal out[MSG_REFUSALS_MAX]);
 

@@ -45,13 +45,19 @@ static void equip_loader(struct proc *proc)
 	const struct custody *custody = &proc->sup->custody;
 	struct msg_start start = {.manifest.identity = custody->manifest.identity,
 				  .manifest.generation = custody->manifest.generation};
-	int fds[PROTO_FDS_MAX];
+	int fds[PROTO_FDS_MAX], cgroup = -1;
 
 	add_fd(&start, fds, FD_OBJECTS, "objects", proc->sup->object_fd);
 	for (uint32_t i = 0; i < custody->manifest.fd_count; i++)
 		add_fd(&start, fds, custody->manifest.fds[i].kind, custody->manifest.fds[i].name,
 		       custody->fds[i]);
+	if (config_names_cgroups(&proc->sup->configure.current.config))
+		cgroup = cgroupfs_open();
+	if (cgroup >= 0)
+		add_fd(&start, fds, FD_CGROUP, "cgroup", cgroup);
 	send_config_and_start(proc, &start, fds);
+	if (cgroup >= 0)
+		close(cgroup);
 }
 
 /* A child lacks something that only a person can mend. */

@@ -91,6 +91,8 @@ static int send_summary(const struct supervisor *sup, int fd)
 	 */
 	custody_ledger(&sup->custody, summary.ledger);
 	custody_counters(&sup->custody, summary.counters);
+	summary.hits_known = custody_filters(&sup->custody, summary.config_version, summary.hits,
+					     summary.cgroups);
 	return control_answer(fd, MSG_SUMMARY, &summary);
 }
 

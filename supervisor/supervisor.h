@@ -43,6 +43,8 @@ struct custody {
 	const struct counters *counters;   /* COUNTER_SLOTS of them, mapped; NULL = none */
 	const struct ledger *ledger;       /* mapped; NULL = none */
 	const struct telemetry *telemetry; /* TELEMETRY_ROWS of them, mapped; NULL = none */
+	const struct settings *settings;   /* mapped; NULL = none */
+	const struct hits *hits;           /* HITS_SLOTS of them, mapped; NULL = none */
 };
 
 #define NAT_FDS 2u /* events, dump */

@@ -2,6 +2,7 @@
 #include "verifier/filters.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "verifier/suggest.h"
@@ -9,9 +10,9 @@
 
 #define FORM "- exclude: {cidr: 10.0.0.0/8, port: 22}"
 
-static bool read_cidr(const struct node *value, struct filter *filter, struct errors *errors)
+static bool read_cidr(const struct node *value, struct config_filter *filter, struct errors *errors)
 {
-	const char *wrong = value_cidr(value->text, filter);
+	const char *wrong = value_cidr(value->text, &filter->match);
 	char quoted[ERRORS_QUOTE_MAX];
 
 	if (wrong)
@@ -20,11 +21,11 @@ static bool read_cidr(const struct node *value, struct filter *filter, struct er
 	return !wrong;
 }
 
-static bool read_port(const struct node *value, struct filter *filter, struct errors *errors)
+static bool read_port(const struct node *value, struct config_filter *filter, struct errors *errors)
 {
 	char quoted[ERRORS_QUOTE_MAX];
 
-	if (value_ports(value->text, &filter->port_low, &filter->port_high))
+	if (value_ports(value->text, &filter->match.port_low, &filter->match.port_high))
 		return true;
 	errors_add(errors, value->line,
 		   "filters: port: \"%s\" is not a port or a range of ports (443, 8000-8999; "
@@ -33,15 +34,80 @@ static bool read_port(const struct node *value, struct filter *filter, struct er
 	return false;
 }
 
+static bool read_protocol(const struct node *value, struct config_filter *filter,
+			  struct errors *errors)
+{
+	static const struct {
+		const char *name;
+		uint8_t set;
+	} protocols[] = {{"tcp", PROTOCOL_TCP}, {"udp", PROTOCOL_UDP}};
+	char quoted[ERRORS_QUOTE_MAX];
+
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+		if (strcmp(value->text, protocols[i].name) == 0) {
+			filter->match.protocols = protocols[i].set;
+			return true;
+		}
+	}
+	errors_add(errors, value->line, "filters: protocol: \"%s\" is neither tcp nor udp",
+		   errors_quote(value->text, quoted));
+	return false;
+}
+
+static bool read_cgroup(const struct node *value, struct config_filter *filter,
+			struct errors *errors)
+{
+	const char *wrong = config_cgroup_wrong(value->text);
+	char quoted[ERRORS_QUOTE_MAX];
+
+	if (wrong) {
+		errors_add(errors, value->line,
+			   "filters: cgroup: \"%s\" %s; give the path as /proc/PID/cgroup has it "
+			   "behind 0:: (/system.slice/nginx.service)",
+			   errors_quote(value->text, quoted), wrong);
+		return false;
+	}
+	filter->match.by_cgroup = 1;
+	snprintf(filter->cgroup, sizeof(filter->cgroup), "%s", value->text);
+	return true;
+}
+
+static bool read_sample(const struct node *value, struct config_filter *filter,
+			struct errors *errors)
+{
+	char quoted[ERRORS_QUOTE_MAX];
+
+	if (filter->match.action != FILTER_INCLUDE) {
+		errors_add(errors, value->line,
+			   "filters: sample: stands with include alone: what is excluded has no "
+			   "records to take one in so many of");
+		return false;
+	}
+	if (value_count(value->text, SAMPLE_MAX, &filter->match.sample))
+		return true;
+	errors_add(errors, value->line,
+		   "filters: sample: \"%s\" is not a number from 1 to %u (100: one connection in a "
+		   "hundred)",
+		   errors_quote(value->text, quoted), SAMPLE_MAX);
+	return false;
+}
+
+/* What may stand behind an action; errors name them in this order. */
 static const struct condition {
 	const char *name;
-	bool (*read)(const struct node *value, struct filter *filter, struct errors *errors);
-} conditions[] = {{"cidr", read_cidr}, {"port", read_port}};
+	bool (*read)(const struct node *value, struct config_filter *filter, struct errors *errors);
+} conditions[] = {{"cidr", read_cidr},
+		  {"port", read_port},
+		  {"protocol", read_protocol},
+		  {"cgroup", read_cgroup},
+		  {"sample", read_sample}};
+
+#define NAMES "cidr, port, protocol, cgroup and sample"
 
 #define CONDITIONS (sizeof(conditions) / sizeof(conditions[0]))
 
-static bool read_condition(const struct node *key, const struct node *value, struct filter *filter,
-			   struct errors *errors)
+static bool read_condition(const struct node *key, const struct node *value,
+			   struct config_filter *filter, struct errors *errors)
 {
 	char quoted[ERRORS_QUOTE_MAX];
 	struct suggest near;
@@ -59,13 +125,13 @@ static bool read_condition(const struct node *key, const struct node *value, str
 		return false;
 	}
 	errors_add(errors, key->line, "filters: unknown condition \"%s\"; %s%s",
-		   errors_quote(key->text, quoted),
-		   near.best ? "meant: " : "there are cidr and port", near.best ? near.best : "");
+		   errors_quote(key->text, quoted), near.best ? "meant: " : "there are " NAMES,
+		   near.best ? near.best : "");
 	return false;
 }
 
 static bool read_conditions(const struct document *document, const struct node *map,
-			    struct filter *filter, struct errors *errors)
+			    struct config_filter *filter, struct errors *errors)
 {
 	bool right = true;
 	uint32_t at = map->child;
@@ -80,13 +146,13 @@ static bool read_conditions(const struct document *document, const struct node *
 	if (map->child)
 		return right;
 	errors_add(errors, map->line,
-		   "filters: no condition: name cidr, port or both, or write all");
+		   "filters: no condition: name some of " NAMES ", or write all");
 	return false;
 }
 
 /* The node behind the action: "all", or a map of conditions. */
 static bool read_match(const struct document *document, const struct node *match,
-		       struct filter *filter, struct errors *errors)
+		       struct config_filter *filter, struct errors *errors)
 {
 	if (match->kind == NODE_MAP)
 		return read_conditions(document, match, filter, errors);
@@ -96,7 +162,7 @@ static bool read_match(const struct document *document, const struct node *match
 	return false;
 }
 
-static bool read_action(const struct node *key, struct filter *filter, struct errors *errors)
+static bool read_action(const struct node *key, struct config_filter *filter, struct errors *errors)
 {
 	static const char *const actions[] = {
 		[FILTER_EXCLUDE] = "exclude",
@@ -106,7 +172,7 @@ static bool read_action(const struct node *key, struct filter *filter, struct er
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (strcmp(key->text, actions[i]) == 0) {
-			filter->action = (uint8_t)i;
+			filter->match.action = (uint8_t)i;
 			return true;
 		}
 	}
@@ -116,11 +182,11 @@ static bool read_action(const struct node *key, struct filter *filter, struct er
 }
 
 static bool read_filter(const struct document *document, const struct node *item,
-			struct filter *filter, struct errors *errors)
+			struct config_filter *filter, struct errors *errors)
 {
 	const struct node *key, *match;
 
-	memset(filter, 0, sizeof(*filter));
+	config_filter_init(filter);
 	if (item->kind != NODE_MAP || !item->child) {
 		errors_add(errors, item->line, "filters: not a filter (" FORM ")");
 		return false;
@@ -140,7 +206,7 @@ void filters_read(const struct document *document, const struct node *list, stru
 {
 	for (uint32_t at = list->child; at; at = document_node(document, at)->next) {
 		const struct node *item = document_node(document, at);
-		struct filter filter;
+		struct config_filter filter;
 
 		if (!read_filter(document, item, &filter, errors))
 			continue;

@@ -61,6 +61,16 @@ bool value_size(const char *text, uint64_t *bytes)
 	return read_scaled(text, sizes, sizeof(sizes) / sizeof(sizes[0]), bytes);
 }
 
+bool value_count(const char *text, uint32_t most, uint32_t *count)
+{
+	uint64_t number;
+
+	if (!read_number(&text, &number) || *text || number < 1 || number > most)
+		return false;
+	*count = (uint32_t)number;
+	return true;
+}
+
 static bool read_port(const char **text, uint16_t *port)
 {
 	uint64_t number;
@@ -84,16 +94,16 @@ bool value_ports(const char *text, uint16_t *low, uint16_t *high)
 	return *text == '\0' && *low <= *high;
 }
 
-/* The address, and in *widest the bits that such an address has; 0 if it is none. */
+/* The family of the address, and in *widest the bits that one has; 0 if it is none. */
 static uint8_t read_address(const char *text, struct filter *filter, uint32_t *widest)
 {
 	if (inet_pton(AF_INET, text, filter->addr) == 1) {
 		*widest = 32;
-		return 4;
+		return FAMILY_IPV4;
 	}
 	if (inet_pton(AF_INET6, text, filter->addr) == 1) {
 		*widest = 128;
-		return 6;
+		return FAMILY_IPV6;
 	}
 	return 0;
 }
@@ -127,15 +137,15 @@ const char *value_cidr(const char *text, struct filter *filter)
 	memcpy(address, text, len);
 	address[len] = '\0';
 	memset(filter->addr, 0, sizeof(filter->addr));
-	filter->family = read_address(address, filter, &widest);
-	if (!filter->family)
+	filter->families = read_address(address, filter, &widest);
+	if (!filter->families)
 		return "is not a network (10.0.0.0/8, 2001:db8::/32)";
 	filter->prefix_bits = (uint8_t)widest;
 	if (text[len] == '/')
 		wrong = read_prefix(text + len + 1, widest, filter);
 	if (wrong)
 		return wrong;
-	if (filter->family == 6 && is_mapped(filter->addr))
+	if (filter->families == FAMILY_IPV6 && is_mapped(filter->addr))
 		return "is an IPv4 network: write it as one, 10.0.0.0/8";
 	config_prefix_mask(filter->prefix_bits, filter->mask);
 	for (int i = 0; i < 4; i++)

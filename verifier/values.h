@@ -14,6 +14,9 @@ bool value_duration(const char *text, uint64_t *ms);
 /* "64KiB", "4MiB", "1GiB" to bytes. False if it is no such text. */
 bool value_size(const char *text, uint64_t *bytes);
 
+/* A whole number from 1 to most. False if it is no such text. */
+bool value_count(const char *text, uint32_t most, uint32_t *count);
+
 /* "443" or "8000-8999", from 1 to 65535, to its first and last port. False if it is no such text.
  */
 bool value_ports(const char *text, uint16_t *low, uint16_t *high);

@@ -84,9 +84,9 @@ static size_t build_step(uint8_t *frame, size_t cap)
 /* All that custody asks for by name, and none of it from BPF. */
 static size_t build_loaded(uint8_t *frame, size_t cap)
 {
-	static const uint32_t kinds[] = {FD_RING,     FD_COUNTERS,  FD_LEDGER,
-					 FD_SETTINGS, FD_TELEMETRY, FD_LINK};
-	struct msg_loaded loaded = {.manifest.identity = 1, .manifest.fd_count = 6};
+	static const uint32_t kinds[] = {FD_RING,      FD_COUNTERS, FD_LEDGER, FD_SETTINGS,
+					 FD_TELEMETRY, FD_HITS,     FD_LINK};
+	struct msg_loaded loaded = {.manifest.identity = 1, .manifest.fd_count = 7};
 
 	for (uint32_t i = 0; i < loaded.manifest.fd_count; i++)
 		loaded.manifest.fds[i].kind = kinds[i];
@@ -149,7 +149,7 @@ static const struct attack attacks[] = {
 	{.name = "wrong pid", .silent = true, .build = build_hello_pid},
 	{.name = "wrong role", .silent = true, .build = build_hello_role},
 	{.name = "step", .build = build_step},
-	{.name = "loaded", .fds = 6, .build = build_loaded},
+	{.name = "loaded", .fds = 7, .build = build_loaded},
 	{.name = "too few fds", .ready = true, .build = build_candidate},
 	{.name = "huge candidate", .ready = true, .fds = 1, .build = build_candidate},
 	{.name = "no memfd", .ready = true, .fds = 1, .build = build_candidate_fd},

@@ -1,70 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cgroup a connection belonged to: also of one that was gone before its record was written."""
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
 
-from harness import (Tracer, cgroup_root, check, equal, load, main, network_namespace,
-                     proc_status, wait_for)
+from cgroups import CAN_NOT, NAME, ROOT, cgroup, within
+from harness import (Tracer, check, equal, load, main, network_namespace, proc_status,
+                     wait_for)
 
 ID = "9bca8d63d5fa610783847915bcff0ecac1273e5b4bed3f6fa1b07350e0135961"
 POD = "2c48913c-b29f-11e7-9350-020968147796"
-NAME = f"conntrace-test-{os.getpid()}"
 FIELDS = ("cgroup", "unit", "container", "runtime", "pod")
-
-
-ROOT = cgroup_root()
-
-
-def can_not():
-    """Why these tests can't be made here, "" if they can."""
-    if not ROOT:
-        return "no cgroup2 tree is mounted"
-    try:
-        os.mkdir(os.path.join(ROOT, NAME))
-        os.rmdir(os.path.join(ROOT, NAME))
-    except OSError as error:
-        return f"no cgroup can be made in {ROOT}: {error.strerror}"
-    return ""
-
-
-CAN_NOT = can_not()
-
-
-def remove(directory):
-    """A cgroup lasts until its last process is reaped."""
-    def gone():
-        try:
-            os.rmdir(directory)
-        except OSError:
-            return not os.path.exists(directory)
-        return True
-    wait_for(f"{directory} removed", gone)
-
-
-@contextlib.contextmanager
-def cgroup(path):
-    """A cgroup of that path and those around it; gives its directory."""
-    made, directory = [], ROOT
-    try:
-        for name in path.strip("/").split("/"):
-            directory = os.path.join(directory, name)
-            if not os.path.exists(directory):
-                os.mkdir(directory)
-                made.append(directory)
-        yield directory
-    finally:
-        for directory in reversed(made):
-            remove(directory)
-
-
-def within(directory, command):
-    """The command, run in that cgroup."""
-    return ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', directory, *command]
 
 
 def connect_in(path, prefix):

@@ -21,13 +21,19 @@ static struct config sound(void)
 		.filter_count = 2,
 	};
 
-	config.filters[0] = (struct filter){.family = 4, .prefix_bits = 8, .port_high = 65535};
-	config.filters[0].addr[0] = htonl(0x0a000000);
-	config.filters[0].mask[0] = htonl(0xff000000);
-	config.filters[1] = (struct filter){.family = 6, .prefix_bits = 128, .port_low = 443};
-	config.filters[1].port_high = 443;
-	memset(config.filters[1].mask, 0xff, sizeof(config.filters[1].mask));
-	config.filters[1].addr[3] = htonl(1);
+	config.filters[0].match = (struct filter){.families = FAMILY_IPV4,
+						  .protocols = PROTOCOL_TCP,
+						  .prefix_bits = 8,
+						  .port_high = 65535};
+	config.filters[0].match.addr[0] = htonl(0x0a000000);
+	config.filters[0].match.mask[0] = htonl(0xff000000);
+	config.filters[1].match = (struct filter){.families = FAMILY_IPV6,
+						  .protocols = PROTOCOL_UDP,
+						  .prefix_bits = 128,
+						  .port_low = 443};
+	config.filters[1].match.port_high = 443;
+	memset(config.filters[1].match.mask, 0xff, sizeof(config.filters[1].match.mask));
+	config.filters[1].match.addr[3] = htonl(1);
 	return config;
 }
 
@@ -75,6 +81,8 @@ static void test_config_refuses_more_filters_than_there_is_room(void **state)
 	struct config config = sound();
 
 	(void)state;
+	for (uint32_t i = 0; i < FILTERS_MAX; i++)
+		config_filter_init(&config.filters[i]);
 	config.filter_count = FILTERS_MAX;
 	assert_null(config_inconsistent(&config));
 	config.filter_count = FILTERS_MAX + 1;
@@ -85,21 +93,21 @@ static void refuse_filter(const struct filter *filter)
 {
 	struct config config = sound();
 
-	config.filters[1] = *filter;
+	config.filters[1].match = *filter;
 	assert_non_null(config_inconsistent(&config));
 }
 
 static void test_config_refuses_inconsistent_filters(void **state)
 {
-	const struct filter good = sound().filters[0];
+	const struct filter good = sound().filters[0].match;
 	struct filter bad;
 
 	(void)state;
 	bad = good;
-	bad.family = 5;
+	bad.families = 4;
 	refuse_filter(&bad);
 	bad = good;
-	bad.family = 0; /* a prefix without an address */
+	bad.families = 3; /* a prefix without an address */
 	refuse_filter(&bad);
 	bad = good;
 	bad.prefix_bits = 33;
@@ -117,6 +125,54 @@ static void test_config_refuses_inconsistent_filters(void **state)
 	bad.port_low = 2;
 	bad.port_high = 1;
 	refuse_filter(&bad);
+	bad = good;
+	bad.protocols = 0;
+	refuse_filter(&bad);
+	bad.protocols = 4;
+	refuse_filter(&bad);
+	bad = good;
+	bad.sample = 10;
+	refuse_filter(&bad);
+	bad = good;
+	bad.by_cgroup = 1; /* without a path */
+	refuse_filter(&bad);
+}
+
+static void test_config_refuses_paths_of_cgroups_that_are_none(void **state)
+{
+	static const char *const wrong[] = {"",     "a",    "a/b",   "//",     "/a/",   "/a//b",
+					    "/./a", "/a/.", "/../a", "/a/../", "/a/..", "/.."};
+	static const char *const right[] = {"/", "/a", "/a/b.c", "/...", "/.a/..b/c..", "/a b\n"};
+	struct config config = sound();
+	struct config_filter *filter = &config.filters[1];
+
+	(void)state;
+	filter->match.by_cgroup = 1;
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+		snprintf(filter->cgroup, sizeof(filter->cgroup), "%s", right[i]);
+		if (config_inconsistent(&config))
+			fail_msg("refused: %s", right[i]);
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(filter->cgroup, sizeof(filter->cgroup), "%s", wrong[i]);
+		if (!config_inconsistent(&config))
+			fail_msg("accepted: %s", wrong[i]);
+	}
+	snprintf(filter->cgroup, sizeof(filter->cgroup), "/a");
+	filter->match.by_cgroup = 0; /* a path that nobody looks up */
+	assert_non_null(config_inconsistent(&config));
+}
+
+static void test_config_tells_what_filters_are_about(void **state)
+{
+	struct config config = sound();
+
+	(void)state;
+	assert_false(config_names_cgroups(&config));
+	config.filters[1].match.by_cgroup = 1;
+	assert_true(config_names_cgroups(&config));
+	config.filter_count = 0;
+	assert_false(config_names_cgroups(&config));
 }
 
 static void test_config_masks_every_prefix_length(void **state)
@@ -206,6 +262,8 @@ int main(void)
 		cmocka_unit_test(test_config_refuses_relative_paths),
 		cmocka_unit_test(test_config_refuses_more_filters_than_there_is_room),
 		cmocka_unit_test(test_config_refuses_inconsistent_filters),
+		cmocka_unit_test(test_config_refuses_paths_of_cgroups_that_are_none),
+		cmocka_unit_test(test_config_tells_what_filters_are_about),
 		cmocka_unit_test(test_config_masks_every_prefix_length),
 		cmocka_unit_test(test_config_derives_sizes_from_the_budget),
 		cmocka_unit_test(test_config_names_every_choice),

@@ -59,10 +59,12 @@ static void text(char *to, uint32_t size)
 }
 #define TEXT(m) text(m, sizeof(m))
 
-static void filter(struct filter *f)
+static void filter(struct config_filter *filter)
 {
+	struct filter *f = &filter->match;
+
 	f->action = (uint8_t)within(FILTER_EXCLUDE, FILTER_INCLUDE);
-	f->family = (uint8_t)within(0, 6);
+	f->families = (uint8_t)within(FAMILY_IPV4, FAMILY_IPV4 | FAMILY_IPV6);
 	f->prefix_bits = (uint8_t)within(0, 128);
 	f->port_low = (uint16_t)any32();
 	f->port_high = (uint16_t)any32();
@@ -70,6 +72,10 @@ static void filter(struct filter *f)
 		f->addr[i] = any32();
 		f->mask[i] = any32();
 	}
+	f->protocols = (uint8_t)within(PROTOCOL_TCP, PROTOCOL_TCP | PROTOCOL_UDP);
+	f->by_cgroup = within(0, 1);
+	f->sample = within(0, SAMPLE_MAX);
+	TEXT(filter->cgroup);
 }
 
 static void config_body(struct config *c)
@@ -291,6 +297,11 @@ static void fill_summary(union msg *m)
 		m->summary.counters[i] = any64();
 	for (size_t i = 0; i < COUNT(m->summary.ledger); i++)
 		m->summary.ledger[i] = any64();
+	m->summary.hits_known = within(0, 1);
+	for (size_t i = 0; i < COUNT(m->summary.hits); i++)
+		m->summary.hits[i] = any64();
+	for (size_t i = 0; i < COUNT(m->summary.cgroups); i++)
+		m->summary.cgroups[i] = any64();
 }
 
 static void fill_trouble(union msg *m)
@@ -592,12 +603,15 @@ static const struct range {
 	{MSG_CONFIG, {3, 13}, 0, FORMAT_COUNT - 1},
 	{MSG_CONFIG, {3, 14}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
 	{MSG_CONFIG, {3, 18, 1, 1}, 0, 1},
-	{MSG_CONFIG, {3, 18, 1, 2}, 0, 6},
+	{MSG_CONFIG, {3, 18, 1, 2}, 1, 3},
 	{MSG_CONFIG, {3, 18, 1, 3}, 0, 128},
 	{MSG_CONFIG, {3, 18, 1, 4}, 0, UINT16_MAX},
 	{MSG_CONFIG, {3, 18, 1, 5}, 0, UINT16_MAX},
 	{MSG_CONFIG, {3, 18, 1, 6, 4}, 0, UINT32_MAX},
 	{MSG_CONFIG, {3, 18, 1, 7, 1}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 18, 1, 8}, 1, 3},
+	{MSG_CONFIG, {3, 18, 1, 9}, 0, 1},
+	{MSG_CONFIG, {3, 18, 1, 10}, 0, SAMPLE_MAX},
 	{MSG_START, {2, 3, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
 	{MSG_OUTCOME, {2}, 0, TRACER_COUNT - 1},
@@ -629,6 +643,7 @@ static const struct range {
 	{MSG_TROUBLE, {3, 1, 1}, 0, TELEMETRY_ROWS - 1},
 	{MSG_TROUBLE, {3, 1, 2}, 0, TELEMETRY_ERRNOS - 1},
 	{MSG_SUMMARY, {2}, 0, 1},
+	{MSG_SUMMARY, {11}, 0, 1},
 	{MSG_DONE, {2}, 0, 1},
 	{MSG_TAKEN, {2}, 0, 0},
 	{MSG_CUSTODY, {2}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},

@@ -118,28 +118,59 @@ static void test_schema_reads_filters(void **state)
 				     "  - exclude: {port: 22}\n"
 				     "  - exclude: {cidr: 192.0.2.1}\n"
 				     "  - exclude: all\n");
-	const struct filter *f = config.filters;
+	struct filter f[5];
 
 	(void)state;
 	assert_int_equal(config.filter_count, 5);
+	for (uint32_t i = 0; i < 5; i++)
+		f[i] = config.filters[i].match;
 	assert_int_equal(f[0].action, FILTER_INCLUDE);
-	assert_int_equal(f[0].family, 4);
+	assert_int_equal(f[0].families, FAMILY_IPV4);
 	assert_int_equal(f[0].prefix_bits, 16);
 	assert_int_equal(f[0].addr[0], htonl(0x0a010000));
 	assert_int_equal(f[0].mask[0], htonl(0xffff0000));
 	assert_int_equal(f[0].port_low, 8000);
 	assert_int_equal(f[0].port_high, 8999);
-	assert_int_equal(f[1].family, 6);
+	assert_int_equal(f[1].families, FAMILY_IPV6);
 	assert_int_equal(f[1].prefix_bits, 33);
 	assert_int_equal(f[1].addr[0], htonl(0x20010db8));
 	assert_int_equal(f[1].mask[1], htonl(0x80000000));
-	assert_int_equal(f[1].port_high, 0);
-	assert_int_equal(f[2].family, 0);
+	assert_int_equal(f[1].port_high, UINT16_MAX);
+	assert_int_equal(f[2].families, FAMILY_IPV4 | FAMILY_IPV6);
 	assert_int_equal(f[2].port_low, 22);
 	assert_int_equal(f[2].port_high, 22);
 	assert_int_equal(f[3].prefix_bits, 32);
 	assert_int_equal(f[4].action, FILTER_EXCLUDE);
-	assert_int_equal(f[4].family | f[4].port_low | f[4].port_high, 0);
+	assert_int_equal(f[4].families, FAMILY_IPV4 | FAMILY_IPV6);
+	assert_int_equal(f[4].port_high - f[4].port_low, UINT16_MAX);
+}
+
+static void test_schema_reads_protocol_cgroup_and_sample(void **state)
+{
+	struct config config =
+		valid("filters:\n"
+		      "  - exclude: {protocol: udp}\n"
+		      "  - include: {protocol: tcp, cgroup: /system.slice/a b\\x2d.service}\n"
+		      "  - exclude: {cgroup: /}\n"
+		      "  - exclude: {cgroup: /..a/.b/c.}\n"
+		      "  - include: {sample: 1000000}\n");
+	const struct config_filter *f = config.filters;
+
+	(void)state;
+	assert_int_equal(config.filter_count, 5);
+	assert_int_equal(f[0].match.protocols, PROTOCOL_UDP);
+	assert_int_equal(f[0].match.by_cgroup, 0);
+	assert_string_equal(f[0].cgroup, "");
+	assert_int_equal(f[1].match.protocols, PROTOCOL_TCP);
+	assert_int_equal(f[1].match.by_cgroup, 1);
+	assert_string_equal(f[1].cgroup, "/system.slice/a b\\x2d.service");
+	assert_int_equal(f[1].match.sample, 0);
+	assert_int_equal(f[2].match.protocols, PROTOCOL_TCP | PROTOCOL_UDP);
+	assert_string_equal(f[2].cgroup, "/");
+	assert_string_equal(f[3].cgroup, "/..a/.b/c.");
+	assert_int_equal(f[4].match.sample, 1000000);
+	assert_int_equal(f[4].match.families, FAMILY_IPV4 | FAMILY_IPV6);
+	assert_true(config_names_cgroups(&config));
 }
 
 static void test_schema_default_budget_is_the_one_of_config_h(void **state)
@@ -216,13 +247,32 @@ static const struct refusal {
 	{"filters:\n  - exclude: {}", 2, "no condition"},
 	{"filters:\n  - {exclude: all, include: all}", 2, "an item of its own"},
 	{"filters:\n  - exclude: {prot: 1}", 2, "unknown condition \"prot\"; meant: port"},
-	{"filters:\n  - exclude: {user: 1}", 2, "unknown condition \"user\"; there are cidr and"},
+	{"filters:\n  - exclude: {user: 1}", 2,
+	 "unknown condition \"user\"; there are cidr, port, protocol, cgroup and sample"},
 	{"filters:\n  - exclude: {port: [1]}", 2, "port: has no plain value"},
 	{"filters:\n  - exclude: {port: 0}", 2, "is not a port"},
 	{"filters:\n  - exclude: {port: 65536}", 2, "is not a port"},
 	{"filters:\n  - exclude: {port: 9-8}", 2, "is not a port"},
 	{"filters:\n  - exclude: {port: 1-}", 2, "is not a port"},
 	{"filters:\n  - exclude: {port: 1-2-3}", 2, "is not a port"},
+	{"filters:\n  - exclude: {protocol: icmp}", 2, "protocol: \"icmp\" is neither tcp nor udp"},
+	{"filters:\n  - exclude: {protocol: TCP}", 2, "protocol: \"TCP\" is neither tcp nor udp"},
+	{"filters:\n  - exclude: {protocol: [tcp]}", 2, "protocol: has no plain value"},
+	{"filters:\n  - exclude: {protocoll: tcp}", 2, "meant: protocol"},
+	{"filters:\n  - exclude: {cgroup: nginx.service}", 2,
+	 "cgroup: \"nginx.service\" does not begin with '/'; give the path as /proc/PID/cgroup"},
+	{"filters:\n  - exclude: {cgroup: ''}", 2, "does not begin with '/'"},
+	{"filters:\n  - exclude: {cgroup: /a/}", 2, "has an empty name in it, a '.' or a '..'"},
+	{"filters:\n  - exclude: {cgroup: //a}", 2, "has an empty name in it"},
+	{"filters:\n  - exclude: {cgroup: /a//b}", 2, "has an empty name in it"},
+	{"filters:\n  - exclude: {cgroup: /a/../b}", 2, "has an empty name in it"},
+	{"filters:\n  - exclude: {cgroup: /.}", 2, "has an empty name in it"},
+	{"filters:\n  - exclude:\n      sample: 10", 3, "sample: stands with include alone"},
+	{"filters:\n  - include: {sample: 0}", 2,
+	 "sample: \"0\" is not a number from 1 to 1000000"},
+	{"filters:\n  - include: {sample: 1000001}", 2, "sample: \"1000001\" is not a number"},
+	{"filters:\n  - include: {sample: 1%}", 2, "sample: \"1%\" is not a number"},
+	{"filters:\n  - include: {sample: -1}", 2, "sample: \"-1\" is not a number"},
 	{"filters:\n  - exclude: {cidr: 10.0.0.0/33}", 2, "prefix longer than the address"},
 	{"filters:\n  - exclude: {cidr: 10.0.0.1/8}", 2, "address bits beyond its prefix"},
 	{"filters:\n  - exclude: {cidr: 10.0.0.0/}", 2, "no number of bits"},
@@ -350,7 +400,7 @@ static void test_schema_merges_parts_over_the_local_file(void **state)
 	assert_int_equal(config.record_open, 1);
 	assert_int_equal(config.filter_count, 3);
 	for (uint16_t i = 0; i < 3; i++)
-		assert_int_equal(config.filters[i].port_low, i + 1);
+		assert_int_equal(config.filters[i].match.port_low, i + 1);
 }
 
 static void test_schema_keeps_local_keys_from_the_source(void **state)
@@ -531,6 +581,7 @@ int main(void)
 		cmocka_unit_test(test_schema_says_nothing_means_defaults),
 		cmocka_unit_test(test_schema_reads_every_key),
 		cmocka_unit_test(test_schema_reads_filters),
+		cmocka_unit_test(test_schema_reads_protocol_cgroup_and_sample),
 		cmocka_unit_test(test_schema_default_budget_is_the_one_of_config_h),
 		cmocka_unit_test(test_schema_refuses_with_line_and_reason),
 		cmocka_unit_test(test_schema_reports_every_error_up_to_its_room),

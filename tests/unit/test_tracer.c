@@ -153,17 +153,22 @@ static void test_tracer_comes_through_with_gaps(void **state)
 	}
 }
 
-static void test_tracer_inherits_but_for_the_objects(void **state)
+static void test_tracer_inherits_but_for_the_objects_and_what_was_taken(void **state)
 {
 	struct tracer tracer = attached(&variants[0]);
 	struct message message = message_of(&tracer);
 	struct tracer_inheritance inheritance;
 	int objects = add(&message, FD_OBJECTS, "objects");
+	int cgroup = add(&message, FD_CGROUP, "cgroup");
 
 	(void)state;
+	assert_int_equal(dispatch_take_fd(&message.fds, message.fds.count - 1), cgroup);
 	tracer_inherit(&inheritance, &message.manifest, &message.fds, FD_OBJECTS);
-	assert_int_equal(message.fds.fds[message.fds.count - 1], objects);
+	assert_int_equal(message.fds.fds[message.fds.count - 2], objects);
+	assert_int_equal(inheritance.manifest.fd_count, message.manifest.fd_count - 2);
 	tracer_disinherit(&inheritance);
+	assert_true(is_open(cgroup));
+	close(cgroup);
 	assert_int_equal(inheritance.manifest.fd_count, 0);
 	assert_false(is_open(tracer.maps[0]));
 	assert_false(is_open(tracer.links[0]));
@@ -428,7 +433,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tracer_comes_through_a_manifest),
 		cmocka_unit_test(test_tracer_comes_through_with_gaps),
-		cmocka_unit_test(test_tracer_inherits_but_for_the_objects),
+		cmocka_unit_test(test_tracer_inherits_but_for_the_objects_and_what_was_taken),
 		cmocka_unit_test(test_tracer_inherits_nothing_where_only_the_objects_come),
 		cmocka_unit_test(test_tracer_closes_what_it_has_no_place_for),
 		cmocka_unit_test(test_tracer_inherits_only_what_came),
