@@ -68,7 +68,10 @@ def connected(more=""):
 
 
 def closes(tracer, port):
-    return [r for r in tracer.records() if r["event"] == "close" and r["sport"] == port]
+    """Of this namespace: another one has the same ports."""
+    netns = os.stat("/proc/self/ns/net").st_ino
+    return [r for r in tracer.records()
+            if (r["event"], r["netns"], r["sport"]) == ("close", netns, port)]
 
 
 def end_by_reset(tracer, client, server):

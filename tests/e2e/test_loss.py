@@ -170,6 +170,9 @@ def test_a_full_ring_is_told_by_count_cause_and_time():
         told_once(tracer.lines())
         holds(tracer)
         check(now["lost_close"] > ends // 4, f"lost_close {now['lost_close']} of {ends}")
+        refused = sum(row["count"] for row in tracer.status()["telemetry"]
+                      if row["what"] == "map_ring")
+        equal(refused, now["lost_open"] + now["lost_close"], "what the ring refused")
         equal(exporter_of(tracer), pid, "the exporter: it was not to be replaced")
         first = [m for m in tracer.markers() if m["records"] == "close"][0]
         equal((first["cause"], first["count"]), ("ring_full", first["total"]), "first marker")
