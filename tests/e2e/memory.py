@@ -12,8 +12,8 @@ from harness import check, remembers_in_table
 
 LOOKUP, UPDATE, DELETE, GET_FD_BY_ID = 1, 2, 3, 14  # commands of bpf(2)
 SYS_BPF = 321 if os.uname().machine == "x86_64" else 280
-CONN_BYTES = 64  # of struct conn, bpf/store.h
-PID_AT, OWNER_AT, BY_CONNECT = 48, 56, 1  # in it: pid, owner, that of an end that connected
+# In struct conn of bpf/store.h: pid, owner, that of an end that connected.
+PID_AT, OWNER_AT, BY_CONNECT = 48, 56, 1
 ATTRIBUTES = 120  # bytes
 
 
@@ -46,8 +46,9 @@ class Memory:
         self.table = remembers_in_table(tracer.status())
         name = "conn_table" if self.table else "connections"
         ours = set(maps_of(tracer.process("supervisor")["pid"]))
-        (number,) = [m["id"] for m in bpftool("map", "show")
-                     if m["id"] in ours and m.get("name") == name]
+        (found,) = [m for m in bpftool("map", "show")
+                    if m["id"] in ours and m.get("name") == name]
+        number, self.value_bytes = found["id"], found["bytes_value"]
         self.map_fd = bpf(GET_FD_BY_ID, struct.pack("<III", number, 0, 0))
         self.key = self.find(number) if self.table else struct.pack("<i", socket.fileno())
 
@@ -65,7 +66,7 @@ class Memory:
 
     def call(self, command, value=b""):
         key = ctypes.create_string_buffer(self.key, len(self.key))
-        room = ctypes.create_string_buffer(value, CONN_BYTES)
+        room = ctypes.create_string_buffer(value, self.value_bytes)
         bpf(command, struct.pack("<IxxxxQQ", self.map_fd, ctypes.addressof(key),
                                  0 if command == DELETE else ctypes.addressof(room)))
         return room.raw
