@@ -137,6 +137,12 @@ def is_told(tracer, before):
     counts_more(tracer, before, "lost_unseen", "closed")
     wait_for("the marker", lambda: [m for m in tracer.markers()
                                     if (m["cause"], m["records"]) == ("unseen", "close")])
+    wait_for("what became of each end", lambda: every_end_is_counted(counters(tracer)))
+
+
+def every_end_is_counted(now):
+    return now["closed"] == sum(now[f"{what}_close"] for what in ("submitted", "filtered", "lost")
+                                ) + now["lost_unseen"]
 
 
 def disconnect(client):
