@@ -2,6 +2,8 @@
 """The root file system of a guest that is a Debian 12 as somebody installs it, with its systemd and
 AppArmor: bootstrapped once and kept in the cache, a fresh image of it for each run."""
 
+import glob
+import hashlib
 import os
 import shutil
 import subprocess
@@ -73,9 +75,12 @@ def furnish(tree, script):
 
 
 def tree(cache, directory):
-    """The tree of it, from the cache."""
-    path = os.path.join(cache, f"debian-{RELEASE}")
+    """The tree of it, from the cache: one for each list of packages."""
+    kind = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
+    path = os.path.join(cache, f"debian-{RELEASE}-{kind}")
     if not os.path.isdir(path):
+        for older in glob.glob(os.path.join(cache, f"debian-{RELEASE}-*")):
+            shutil.rmtree(older)
         bootstrap(path, os.path.join(directory, "debootstrap.log"))
     return path
 
