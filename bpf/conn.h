@@ -338,37 +338,36 @@ static __always_inline void event_fill_memory(struct event *event, const struct 
  * What no sample leaves out: the drops of a listener, and a connection that ended with an error, or
  * was never established.
  */
-static __always_inline bool report_is_failure(const struct report *report, __u16 error)
+static __always_inline bool report_is_failure(const struct report *report)
 {
 	if (report->type == EVENT_LISTENER)
 		return true;
 	if (report->type != EVENT_CLOSE)
 		return false;
 	if (report->flags & EVENT_F_PARTIAL)
-		return error || report->state == TCP_SYN_SENT;
-	return error || !report->conn.established_ns;
+		return report->error || report->state == TCP_SYN_SENT;
+	return report->error || !report->conn.established_ns;
 }
 
 static __always_inline int conn_report_by(bool typed, struct sock *sk, struct report *report)
 {
 	struct tcp_sock *tp = tcp_sock_of(typed, sk);
-	struct subject subject = {.protocols = PROTOCOL_TCP};
-	const struct tuple *tuple = &subject.tuple;
+	struct subject *subject = &report->subject;
 	struct cgroup *cgroup;
 	struct event *event;
 	int outcome, failed = 0;
-	__u16 error = 0;
 
 	if (!tp || (tenants_only() && !report->conn.tenant))
 		return OUTCOME_FILTERED;
-	if (report->type == EVENT_CLOSE)
-		error = (__u16)READ(typed, failed, sk, sk_err);
-	tuple_read(typed, &failed, &subject.tuple, sk, tp);
+	tuple_read(typed, &failed, &subject->tuple, sk, tp);
 	cgroup = cgroup_of(typed, &failed, sk);
-	subject.cookie = cookie_of(typed, sk, &report->conn);
-	subject.type = report->type == EVENT_LISTENER ? EVENT_UPDATE : report->type;
-	subject.failed = report_is_failure(report, error);
-	outcome = filters_decide(cgroup_is_typed(typed), cgroup, &subject);
+	report->error = report->type == EVENT_CLOSE ? (__u32)READ(typed, failed, sk, sk_err) : 0;
+	subject->cookie = cookie_of(typed, sk, &report->conn);
+	subject->cgroup_id = 0;
+	subject->protocols = PROTOCOL_TCP;
+	subject->type = report->type == EVENT_LISTENER ? EVENT_UPDATE : report->type;
+	subject->failed = report_is_failure(report);
+	outcome = filters_decide(cgroup_is_typed(typed), cgroup, subject);
 	if (outcome != OUTCOME_SUBMITTED)
 		return outcome;
 	event = event_reserve(report);
@@ -377,18 +376,18 @@ static __always_inline int conn_report_by(bool typed, struct sock *sk, struct re
 	event->protocol = IPPROTO_TCP;
 	event->state = report->state;
 	event->flags = report->flags;
-	event_fill_tuple(event, tuple);
-	event->cookie = subject.cookie;
+	event_fill_tuple(event, &subject->tuple);
+	event->cookie = subject->cookie;
 	event->netns = netns_read(typed, &failed, sk);
 	event->cgroup_id = cgroup_id_read(cgroup_is_typed(typed), &failed, cgroup);
 	event_fill_owner(event, &report->conn);
 	if (report->type == EVENT_LISTENER) {
 		event_fill_listener(typed, &failed, event, sk);
 	} else {
-		event_fill_memory(event, report, tuple);
+		event_fill_memory(event, report, &subject->tuple);
 		event_fill_metrics(typed, &failed, event, sk, tp);
 	}
-	event->error = error;
+	event->error = (__u16)report->error;
 	if (report->type == EVENT_CLOSE)
 		event->closed_ns = report->now_ns;
 	event_submit(event);

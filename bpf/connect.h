@@ -65,16 +65,20 @@ static __always_inline void attempt_read(int *failed, struct tuple *tuple, struc
 /* Writes one record. No byte was sent: the socket's counts are at best an earlier connection's. */
 static __noinline int attempt_report(struct sock *sk, struct report *report, int error)
 {
-	struct subject subject = {.protocols = PROTOCOL_TCP, .type = EVENT_CLOSE, .failed = true};
+	struct subject *subject = &report->subject;
 	struct cgroup *cgroup;
 	struct event *event;
 	int outcome, failed = 0;
 
 	if (tenants_only() && !report->conn.tenant)
 		return OUTCOME_FILTERED;
-	subject.tuple = report->asked;
 	cgroup = cgroup_of(TYPED_POINTERS, &failed, sk);
-	outcome = filters_decide(cgroup_is_typed(TYPED_POINTERS), cgroup, &subject);
+	subject->cookie = cookie_of(TYPED_POINTERS, sk, &report->conn);
+	subject->cgroup_id = 0;
+	subject->protocols = PROTOCOL_TCP;
+	subject->type = EVENT_CLOSE;
+	subject->failed = 1;
+	outcome = filters_decide(cgroup_is_typed(TYPED_POINTERS), cgroup, subject);
 	if (outcome != OUTCOME_SUBMITTED)
 		return outcome;
 	event = event_reserve(report);
@@ -82,10 +86,10 @@ static __noinline int attempt_report(struct sock *sk, struct report *report, int
 		return OUTCOME_LOST;
 	event->protocol = IPPROTO_TCP;
 	event->state = report->state;
-	event_fill_tuple(event, &report->asked);
+	event_fill_tuple(event, &subject->tuple);
 	event_fill_owner(event, &report->conn);
 	event->direction = DIRECTION_OUTGOING;
-	event->cookie = cookie_of(TYPED_POINTERS, sk, &report->conn);
+	event->cookie = subject->cookie;
 	event->netns = netns_read(TYPED_POINTERS, &failed, sk);
 	event->cgroup_id = cgroup_id_read(cgroup_is_typed(TYPED_POINTERS), &failed, cgroup);
 	event->opened_ns = report->conn.opened_ns;
@@ -122,7 +126,7 @@ static __always_inline void connect_failed(struct sock *sk, struct conn *conn, c
 	else
 		attempt_make(run.report, run.count);
 	COUNT(run.count, closed);
-	attempt_read(&failed, &run.report->asked, sk, addr, len);
+	attempt_read(&failed, &run.report->subject.tuple, sk, addr, len);
 	if (failed)
 		telemetry_note(TELEMETRY_helper_read, failed);
 	outcome = attempt_report(sk, run.report, error);

@@ -391,13 +391,11 @@ struct settings_slot {
 	__ct_u32 record_open; /* 0 or 1 */
 	__ct_u32 filter_count;
 	__ct_u32 cgroup_count;
-	__ct_u32 zero;     /* 0, which the verifier does not know */
 	__ct_u32 revision; /* another one whenever the filters mean something else; never 0 */
-	__ct_u32 pad;
 	struct filter filters[FILTERS_MAX];
 	struct filter_cgroup cgroups[FILTERS_MAX];
 };
-_Static_assert(sizeof(struct settings_slot) == 1184, "settings_slot: size");
+_Static_assert(sizeof(struct settings_slot) == 1176, "settings_slot: size");
 
 struct settings {
 	__ct_u32 active; /* 0 or 1 */
@@ -417,7 +415,7 @@ struct settings {
 	__ct_u64 walk_seq; /* the next number of EVENT_CPU_WALK */
 	struct settings_slot slots[2];
 };
-_Static_assert(sizeof(struct settings) == 2424, "settings: size");
+_Static_assert(sizeof(struct settings) == 2408, "settings: size");
 
 /* Raised when what a map holds means something else without having another size. */
 #define SETTINGS_LAYOUT 2u

@@ -8,18 +8,6 @@
 /* A cgroup that deep below the one a filter names is not found to be there. */
 #define CGROUP_DEPTH_MAX 32
 
-/* What the filters look at. */
-struct subject {
-	struct tuple tuple;
-	__u64 cookie;
-	__u64 cgroup_id; /* 0 = that of the cgroup which is given beside it */
-	__u32 cgroups;   /* a bit for each filter whose cgroup it is in */
-	__u8 families;   /* one of FAMILY_ */
-	__u8 protocols;  /* one of PROTOCOL_ */
-	__u8 type;       /* enum event_type */
-	__u8 failed;
-};
-
 /* What became of a record. */
 enum outcome { OUTCOME_SUBMITTED, OUTCOME_FILTERED, OUTCOME_SAMPLED, OUTCOME_LOST };
 
@@ -41,7 +29,8 @@ static __always_inline struct cgroup *cgroup_of(bool typed, int *failed, struct 
 	if (!constants.helper_read)
 		return NULL;
 	value = READ(false, *failed, tagged, val);
-	return value & 1 ? NULL : (void *)(value & ~3ull);
+	/* NULL if the lowest bit is set. */
+	return (void *)(value & ~3ull & ((value & 1) - 1));
 }
 
 static __always_inline __u64 cgroup_id_read(bool typed, int *failed, struct cgroup *cgroup)
@@ -228,7 +217,7 @@ static __always_inline int filters_decide(bool typed, struct cgroup *cgroup,
 		return OUTCOME_FILTERED;
 	if (!slot->filter_count)
 		return OUTCOME_SUBMITTED;
-	subject->cgroups = slot->zero;
+	subject->cgroups = 0;
 	if (slot->cgroup_count)
 		subject->cgroups = cgroup_filters_of(typed, cgroup, subject->cgroup_id, active);
 	return filters_go_through(slot, active, subject);

@@ -87,16 +87,19 @@ static __always_inline void flow_tuple(struct tuple *tuple, const struct flow_ke
 static __noinline int flow_report(struct report *report, const struct flow_key *key,
 				  const struct flow *flow)
 {
-	struct subject subject = {.protocols = PROTOCOL_UDP, .type = report->type};
+	struct subject *subject = &report->subject;
 	struct event *event;
 	int outcome;
 
 	if (tenants_only() && !flow->conn.tenant)
 		return OUTCOME_FILTERED;
-	flow_tuple(&subject.tuple, key, flow);
-	subject.cookie = flow->conn.cookie;
-	subject.cgroup_id = flow->cgroup_id;
-	outcome = filters_decide(false, (struct cgroup *)flow->conn.flow_cgroup, &subject);
+	flow_tuple(&subject->tuple, key, flow);
+	subject->cookie = flow->conn.cookie;
+	subject->cgroup_id = flow->cgroup_id;
+	subject->protocols = PROTOCOL_UDP;
+	subject->type = report->type;
+	subject->failed = 0;
+	outcome = filters_decide(false, (struct cgroup *)flow->conn.flow_cgroup, subject);
 	if (outcome != OUTCOME_SUBMITTED)
 		return outcome;
 	event = event_reserve(report);
@@ -106,7 +109,7 @@ static __noinline int flow_report(struct report *report, const struct flow_key *
 	event->flags = report->flags | (flow->assured ? EVENT_F_ASSURED : 0);
 	if (flow->conn.flags & CONN_SEEDED)
 		event->flags |= EVENT_F_PARTIAL | EVENT_F_SEEDED;
-	event_fill_tuple(event, &subject.tuple);
+	event_fill_tuple(event, &subject->tuple);
 	event_fill_owner(event, &flow->conn);
 	event->direction = flow->conn.direction;
 	event->cookie = flow->conn.cookie;

@@ -27,6 +27,18 @@ struct tuple {
 	__u8 pad[3];
 };
 
+/* What the filters look at: bpf/filter.h. */
+struct subject {
+	struct tuple tuple;
+	__u64 cookie;
+	__u64 cgroup_id; /* 0 = that of the cgroup which is given beside it */
+	__u32 cgroups;   /* a bit for each filter whose cgroup it is in */
+	__u8 families;   /* one of FAMILY_ */
+	__u8 protocols;  /* one of PROTOCOL_ */
+	__u8 type;       /* enum event_type */
+	__u8 failed;     /* 1: no sample leaves it out */
+};
+
 /* What is to be written about a connection, apart from the socket itself. */
 struct report {
 	__u64 now_ns;
@@ -36,8 +48,9 @@ struct report {
 	__u8 state;
 	__u8 flags; /* event.flags */
 	__u8 pad;
-	struct conn conn;   /* what is remembered of it; zero if nothing is */
-	struct tuple asked; /* of a connect that failed at once; else the socket has it */
+	struct conn conn; /* what is remembered of it; zero if nothing is */
+	struct subject subject;
+	__u64 error; /* event.error */
 };
 
 /* The programs that write records of connections; each has sequences of its own. */

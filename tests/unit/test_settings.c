@@ -116,7 +116,6 @@ static void test_settings_fill_the_other_slot(void **state)
 		assert_int_equal(active(bench)->families, FAMILY_IPV4);
 		assert_int_equal(active(bench)->filter_count, 3);
 		assert_int_equal(active(bench)->filters[1].port_high, 22);
-		assert_int_equal(active(bench)->zero, 0);
 		assert_int_equal(active(bench)->cgroup_count, 2);
 		assert_int_equal(active(bench)->cgroups[0].filter, 0);
 		assert_int_equal(active(bench)->cgroups[0].id, st.st_ino);
