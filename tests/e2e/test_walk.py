@@ -164,7 +164,9 @@ def lose_closes(tracer, prefix, netns, ends):
             ends.tell("close")
         wait_for("their closes lost", lambda: count(tracer, "lost_close") >= lost + 2 * COUNT)
     finally:
-        os.kill(exporter, signal.SIGCONT)
+        # On a slow machine it is killed for its silence: another one comes.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(exporter, signal.SIGCONT)
 
 
 def test_a_connection_whose_close_was_lost_leaves_the_list():
