@@ -81,6 +81,7 @@ SCHEMA := \
 	verifier/values.c
 
 conntraced_SRC := $(COMMON) \
+	common/grace.c \
 	cli/client.c \
 	supervisor/children.c \
 	supervisor/configure.c \
@@ -104,6 +105,7 @@ conntraced_SRC := $(COMMON) \
 conntraced_LIB := -lmsgpackc -lcap
 
 conntrace-loader_SRC := $(COMMON) $(CHILD) \
+	common/grace.c \
 	loader/attach.c \
 	loader/btf.c \
 	loader/features.c \
@@ -323,7 +325,7 @@ test_rate_SRC := supervisor/rate.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
-test_settings_SRC := loader/settings.c common/config.c
+test_settings_SRC := common/grace.c loader/settings.c common/config.c
 test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c

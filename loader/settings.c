@@ -3,17 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/membarrier.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-#define GRACE_NS 100000000
+#include "common/grace.h"
 
 #define FNV32_OFFSET 0x811c9dc5u
 #define FNV32_PRIME  0x01000193u
@@ -179,12 +176,7 @@ void settings_put_in_charge(struct settings *settings, uint32_t generation)
 
 void settings_set_takeover(struct settings *settings, uint32_t generation)
 {
-	const struct timespec grace = {.tv_nsec = GRACE_NS};
-
 	__atomic_store_n(&settings->takeover, generation, __ATOMIC_RELEASE);
-	if (!generation)
-		return;
-	/* synchronize_rcu(), which programs run under; not to be had with nohz_full. */
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
-		(void)nanosleep(&grace, NULL);
+	if (generation)
+		grace_wait();
 }

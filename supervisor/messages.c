@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/cgroupfs.h"
+#include "common/grace.h"
 #include "common/log.h"
 #include "supervisor/children.h"
 #include "supervisor/configure.h"
@@ -200,8 +201,11 @@ static int on_loaded(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 		keep_store(sup);
 	/* The exporter reads a ring that is no longer the tracer's: a fresh one gets the new one.
 	 */
-	if (!err && !msg->loaded.ring_kept && sup->procs[ROLE_EXPORTER].life.wanted)
+	if (!err && !msg->loaded.ring_kept && sup->procs[ROLE_EXPORTER].life.wanted) {
+		/* Runs of the old programs may still write to the old ring, which it empties. */
+		grace_wait();
 		children_event(&sup->procs[ROLE_EXPORTER], LIFE_REPLACE);
+	}
 	return err;
 }
 
