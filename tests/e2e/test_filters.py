@@ -89,6 +89,16 @@ def holds(tracer):
     check(identity["holds"], f"identity: {identity}")
 
 
+def only(path):
+    """Of our connections only those of that cgroup."""
+    return filters(f"include: {{cgroup: {path}}}", f"exclude: {{cidr: {NET}.0/24}}")
+
+
+def present(tracer):
+    """The number of the cgroup that the first filter names, None if there is none."""
+    return tracer.status()["config"]["filters"][0]["cgroup_id"]
+
+
 def udp_is_traced(tracer):
     return any(p["name"] == "trace_udp_send" and p["state"] == "attached"
                for p in tracer.status()["probes"])
@@ -166,16 +176,12 @@ def test_a_cgroup_that_comes_and_goes():
     if CAN_NOT:
         return CAN_NOT
     path = f"/{NAME}.slice"
-    config = filters(f"include: {{cgroup: {path}}}", f"exclude: {{cidr: {NET}.0/24}}")
 
     def refuse(directory, count):
         run(within(directory, prefix), REFUSED, HOST, count)
 
-    def present():
-        return tracer.status()["config"]["filters"][0]["cgroup_id"]
-
-    with network_namespace() as (prefix, netns), Tracer(more=config) as tracer:
-        equal(present(), None, "id of a cgroup that is not there")
+    with network_namespace() as (prefix, netns), Tracer(more=only(path)) as tracer:
+        equal(present(tracer), None, "id of a cgroup that is not there")
         check(f"include cgroup {path} (no such cgroup now)" in tracer.cli("status").stdout,
               tracer.cli("status").stdout)
         run(prefix, REFUSED, HOST, 3)
@@ -184,14 +190,14 @@ def test_a_cgroup_that_comes_and_goes():
             # Its own, one below it, and one whose name only begins like it.
             with cgroup(path) as directory, cgroup(f"{path}/a/b.service") as below, \
                     cgroup(f"{path}r") as other:
-                wait_for("it is there", lambda: present() == os.stat(directory).st_ino, 2)
-                ids.append(present())
+                wait_for("it is there", lambda: present(tracer) == os.stat(directory).st_ino, 2)
+                ids.append(present(tracer))
                 check("(no such cgroup now)" not in tracer.cli("status").stdout, "still absent")
                 refuse(directory, 4)
                 refuse(below, 5)
                 refuse(other, 6)
                 settled(tracer, [9 * turn, 3 + 6 * turn])
-            wait_for("it is gone", lambda: present() is None, 2)
+            wait_for("it is gone", lambda: present(tracer) is None, 2)
         check(ids[0] != ids[1], f"the same id twice: {ids}")
         paths = collections.Counter(r["cgroup"] for r in tracer.closes(netns, 18))
         equal(paths, {path: 8, f"{path}/a/b.service": 10}, "records by cgroup")
@@ -202,21 +208,16 @@ def test_a_connection_that_outlives_its_cgroup():
     if CAN_NOT:
         return CAN_NOT
     path = f"/{NAME}.service"
-    config = filters(f"include: {{cgroup: {path}}}", f"exclude: {{cidr: {NET}.0/24}}")
-
-    def present():
-        return tracer.status()["config"]["filters"][0]["cgroup_id"]
-
-    with network_namespace() as (prefix, netns), Tracer(more=config) as tracer, \
+    with network_namespace() as (prefix, netns), Tracer(more=only(path)) as tracer, \
             subprocess.Popen([*prefix, sys.executable, "-c", SINK, HOST], text=True,
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sink:
         port = sink.stdout.readline().strip()
         with cgroup(path) as directory:
-            wait_for("it is there", lambda: present() == os.stat(directory).st_ino, 2)
-            first = present()
+            wait_for("it is there", lambda: present(tracer) == os.stat(directory).st_ino, 2)
+            first = present(tracer)
             run(within(directory, prefix), LEAVE, HOST, port)
         with cgroup(path) as directory:
-            wait_for("another one", lambda: present() not in (None, first), 2)
+            wait_for("another one", lambda: present(tracer) not in (None, first), 2)
             equal(of(tracer, netns), [], "records before the end")
             sink.stdin.close()
             sink.wait()
@@ -288,4 +289,6 @@ if __name__ == "__main__":
           test_a_cgroup_that_comes_and_goes,
           test_a_connection_that_outlives_its_cgroup,
           test_udp_by_protocol_and_by_cgroup,
-          test_a_sample_leaves_whole_connections_out_and_no_failure])
+          test_a_sample_leaves_whole_connections_out_and_no_failure],
+         once=(test_updates_of_what_is_excluded_are_counted_and_not_written,
+               test_counts_are_those_of_one_configuration))
