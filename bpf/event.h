@@ -416,6 +416,8 @@ struct settings {
 	struct settings_slot slots[2];
 };
 _Static_assert(sizeof(struct settings) == 2408, "settings: size");
+_Static_assert(offsetof(struct settings, generation) == 32, "settings: test_succession.py, too");
+_Static_assert(offsetof(struct settings, layout) == 40, "settings: test_succession.py, too");
 
 /* Raised when what a map holds means something else without having another size. */
 #define SETTINGS_LAYOUT 2u
