@@ -16,6 +16,7 @@ import tempfile
 from harness import BIN, OUT, ROOT, Tracer, check, equal, main, proc_status, wait_for
 
 STARTS = 3  # that are hostile
+STEADY = 25  # looks, half a second's, that find the same
 SOURCES = ("tests/e2e/hostile_child.c", "common/config.c", "common/msg.c", "common/msgfmt.c",
            "common/proto.c")
 
@@ -121,10 +122,16 @@ def recovered(tracer, role, restarts):
 
 @functools.cache
 def fds_without_attack(role):
-    """What the supervisor has open when nothing happened."""
+    """What the supervisor has open when nothing happened, and nothing is under way."""
     with Stage.of(role).set("none", 0) as tracer:
         wait_for(f"{role} runs", lambda: tracer.running(role))
-        return fd_count(tracer.proc.pid)
+        counts = [fd_count(tracer.proc.pid)]
+
+        def steady():
+            counts.append(fd_count(tracer.proc.pid))
+            return len(counts) > STEADY and len(set(counts[-STEADY:])) == 1
+        wait_for("nothing under way", steady)
+        return counts[-1]
 
 
 class Attacked:
