@@ -168,7 +168,9 @@ def compare_live(tracer, prefix, netns, syn):
         listed = [r for r in map(json.loads, tracer.cli("list", "--json").stdout.splitlines())
                   if r["netns"] == netns]
         return (before, listed) if ss(prefix) == before else None
-    (told, acked), (record,) = wait_for("a quiet moment", same_moment)
+    (told, acked), listed = wait_for("a quiet moment", same_moment)
+    equal(len(listed), 1, f"connections of the namespace in the list: {listed}")
+    (record,) = listed
     for name, want in {**told, "bytes_sent": acked - syn}.items():
         equal(record[name], want, f"{name} of {record}; ss: {told}")
     return record
