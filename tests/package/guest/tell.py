@@ -100,8 +100,9 @@ def conngen(port, count, *more):
 
 
 def ends(port):
-    """The ends of connections to that port that were recorded, each once."""
-    return {(r["saddr"], r["sport"], r["daddr"], r["dport"]) for r in records()
+    """The ends of connections to that port that were recorded, each once: by socket, for ports are
+    used again within a second on loopback."""
+    return {(r["cookie"], r["sport"], r["dport"], r["closed_ns"]) for r in records()
             if r["event"] == "close" and port in (r["sport"], r["dport"])}
 
 
