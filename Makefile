@@ -157,6 +157,7 @@ conntrace-poller_SRC := $(COMMON) $(CHILD) \
 	poller/main.c \
 	poller/sandbox.c \
 	poller/schedule.c \
+	poller/source.c \
 	poller/source_dir.c
 conntrace-poller_LIB := -lmsgpackc -lcap
 
@@ -327,7 +328,7 @@ test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
 test_settings_SRC := common/grace.c loader/settings.c common/config.c
 test_sink_SRC := exporter/sink.c
-test_source_dir_SRC := poller/source_dir.c
+test_source_dir_SRC := poller/source.c poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_status_filter_SRC := cli/status_filter.c $(SCHEMA) common/config.c
 test_status_filter_LIB := -lyaml

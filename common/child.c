@@ -234,6 +234,15 @@ int child_ready(struct child *child)
 	return timer.fd < 0 ? timer.fd : 0;
 }
 
+bool child_breathe(struct child *child)
+{
+	int err = child->loop.stop ? 0 : loop_run_due(&child->loop);
+
+	if (err)
+		child_fail(child, 0, EX_OSERR, "event loop: %s", strerror(-err));
+	return !child->loop.stop;
+}
+
 int child_run(struct child *child)
 {
 	int err = child->loop.stop ? 0 : loop_run(&child->loop);

@@ -11,6 +11,7 @@
 #ifndef COMMON_CHILD_H
 #define COMMON_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/dispatch.h"
@@ -55,6 +56,13 @@ int child_send(struct child *child, enum msg_type type, const void *msg, const i
 
 /* READY, and HEALTH and STATS from now on. Returns 0 or a negative errno. */
 int child_ready(struct child *child);
+
+/*
+ * In the middle of work that takes longer than a second: signs of life, and what the supervisor has
+ * sent. The handler at work must be the only one that calls it. Returns false if the process is to
+ * end.
+ */
+bool child_breathe(struct child *child);
 
 /* Until the end; returns the exit code for main(). */
 int child_run(struct child *child);

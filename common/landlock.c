@@ -24,14 +24,22 @@ struct ruleset {
 	uint64_t net;
 };
 
-static struct ruleset ruleset_for(int abi, bool no_tcp)
+/* struct landlock_net_port_attr, and its rule type. */
+struct port_rule {
+	uint64_t access;
+	uint64_t port;
+};
+#define RULE_NET_PORT 2
+#define TCP_CONNECT   UINT64_C(2)
+
+static struct ruleset ruleset_for(int abi)
 {
 	struct ruleset set = {.fs = FS_ABI1};
 
 	set.fs |= abi >= 2 ? FS_REFER : 0;
 	set.fs |= abi >= 3 ? FS_TRUNC : 0;
 	set.fs |= abi >= 5 ? FS_IOCTL : 0;
-	set.net = abi >= 4 && no_tcp ? NET_TCP : 0;
+	set.net = abi >= 4 ? NET_TCP : 0;
 	return set;
 }
 
@@ -57,6 +65,17 @@ static int add_rooms(int ruleset_fd, const struct landlock_room *rooms, size_t c
 	return 0;
 }
 
+static int add_ports(int ruleset_fd, const uint16_t *ports, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct port_rule rule = {.access = TCP_CONNECT, .port = ports[i]};
+
+		if (syscall(SYS_landlock_add_rule, ruleset_fd, RULE_NET_PORT, &rule, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 int landlock_abi(void)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -66,7 +85,8 @@ int landlock_abi(void)
 	return (int)abi;
 }
 
-int landlock_apply(const struct landlock_room *rooms, size_t count, bool no_tcp)
+int landlock_apply(const struct landlock_room *rooms, size_t count, const uint16_t *ports,
+		   size_t port_count)
 {
 	int abi = landlock_abi();
 	struct ruleset set;
@@ -74,12 +94,14 @@ int landlock_apply(const struct landlock_room *rooms, size_t count, bool no_tcp)
 
 	if (abi <= 0)
 		return abi;
-	set = ruleset_for(abi, no_tcp);
+	set = ruleset_for(abi);
 	fd = (int)syscall(SYS_landlock_create_ruleset, &set,
 			  abi >= 4 ? sizeof(set) : sizeof(set.fs), 0);
 	if (fd < 0)
 		return -errno;
 	err = add_rooms(fd, rooms, count);
+	if (!err && abi >= 4)
+		err = add_ports(fd, ports, port_count);
 	if (!err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		err = -errno;
 	if (!err && syscall(SYS_landlock_restrict_self, fd, 0) < 0)

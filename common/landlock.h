@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A directory (or file) that stays open to the process, by an fd of it. */
 struct landlock_room {
@@ -17,10 +18,11 @@ struct landlock_room {
 int landlock_abi(void);
 
 /*
- * Set no_new_privs and deny every file access outside the rooms; with abi ≥ 4 also TCP bind and
- * connect if no_tcp. Returns the ABI that is in force (≥ 1), 0 if the kernel has no Landlock, or a
- * negative errno.
+ * Set no_new_privs and deny every file access outside the rooms; with abi ≥ 4 also TCP bind, and
+ * connect but to these ports. Returns the ABI that is in force (≥ 1), 0 if the kernel has no
+ * Landlock, or a negative errno.
  */
-int landlock_apply(const struct landlock_room *rooms, size_t count, bool no_tcp);
+int landlock_apply(const struct landlock_room *rooms, size_t count, const uint16_t *ports,
+		   size_t port_count);
 
 #endif

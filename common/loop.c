@@ -146,22 +146,40 @@ int loop_signal_next(int signal_fd)
 	return read(signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
 }
 
-int loop_run(struct loop *loop)
+/* Returns 1 if there was an event to handle, 0 if not, or a negative errno. */
+static int handle_one(struct loop *loop, int wait_ms)
 {
 	struct epoll_event event;
+	int n = epoll_wait(loop->epoll_fd, &event, 1, wait_ms);
+	struct loop_source *source;
 
-	while (!loop->stop) {
-		int n = epoll_wait(loop->epoll_fd, &event, 1, -1);
-		struct loop_source *source;
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	if (n <= 0)
+		return 0;
+	source = &loop->sources[event.data.u32];
+	source->handler(source->ctx, event.events);
+	return 1;
+}
 
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n <= 0)
-			continue;
-		source = &loop->sources[event.data.u32];
-		source->handler(source->ctx, event.events);
-	}
-	return 0;
+int loop_run(struct loop *loop)
+{
+	int n = 0;
+
+	while (!loop->stop && n >= 0)
+		n = handle_one(loop, -1);
+	return n < 0 ? n : 0;
+}
+
+int loop_run_due(struct loop *loop)
+{
+	int n = 1;
+
+	/* One turn for each source: whoever is always due must not keep its caller from going on.
+	 */
+	for (int i = 0; i < LOOP_SOURCES_MAX && n > 0 && !loop->stop; i++)
+		n = handle_one(loop, 0);
+	return n < 0 ? n : 0;
 }
 
 uint64_t loop_now_ns(void)

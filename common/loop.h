@@ -65,6 +65,10 @@ int loop_signal_next(int signal_fd);
 /* Handle events until loop->stop is set. Returns 0 or a negative errno. */
 int loop_run(struct loop *loop);
 
+/* Handle what is due, without waiting: from within a handler that takes long, and that is not
+   called again by it. Returns 0 or a negative errno. */
+int loop_run_due(struct loop *loop);
+
 /* Milliseconds and nanoseconds of CLOCK_MONOTONIC. */
 uint64_t loop_now_ms(void);
 uint64_t loop_now_ns(void);

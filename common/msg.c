@@ -189,6 +189,7 @@ static const struct msgfmt_field walk_fields[] = {ANY64(msg_walk, id)};
 FORMAT(walk, msg_walk);
 
 static const struct msgfmt_field candidate_fields[] = {
+	UINT(msg_candidate, kind, 0, CANDIDATE_KIND_COUNT - 1),
 	LIST(msg_candidate, parts, part_count, &part),
 };
 FORMAT(candidate, msg_candidate);

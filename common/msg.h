@@ -194,7 +194,15 @@ struct msg_part {
 	uint32_t len_bytes;
 };
 
+/* What a candidate's bytes are. */
+enum candidate_kind {
+	CANDIDATE_TEXTS,  /* the parts, one behind the other */
+	CANDIDATE_BUNDLE, /* one part: signed metadata and targets as they came, tuf/bundle.h */
+	CANDIDATE_KIND_COUNT,
+};
+
 struct msg_candidate {
+	uint32_t kind; /* enum candidate_kind */
 	uint32_t part_count;
 	struct msg_part parts[MSG_PARTS_MAX];
 };

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define PROTO_VERSION 2u
+#define PROTO_VERSION 3u
 
 /* The largest frame on a channel; anything larger travels as a sealed memfd (memfd.h). */
 #define PROTO_FRAME_MAX 65536u

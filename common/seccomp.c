@@ -46,17 +46,18 @@ static void put_rule(struct program *p, const struct seccomp_rule *rule)
 {
 	const uint16_t load = BPF_LD | BPF_W | BPF_ABS;
 	const uint16_t equal = BPF_JMP | BPF_JEQ | BPF_K;
+	const uint32_t then = rule->err ? SECCOMP_RET_ERRNO | rule->err : SECCOMP_RET_ALLOW;
 
 	if (rule->arg < 0) {
 		put(p, equal, (uint32_t)rule->nr, 0, 1);
-		put(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+		put(p, BPF_RET | BPF_K, then, 0, 0);
 		return;
 	}
 	put(p, equal, (uint32_t)rule->nr, 0, 5);
 	put(p, load, DATA(args) + 8u * (uint32_t)rule->arg, 0, 0);
 	put(p, BPF_ALU | BPF_AND | BPF_K, rule->mask, 0, 0);
 	put(p, equal, rule->value, 0, 1);
-	put(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+	put(p, BPF_RET | BPF_K, then, 0, 0);
 	put(p, load, DATA(nr), 0, 0);
 }
 

@@ -6,24 +6,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SECCOMP_RULES_MAX 96u
+#define SECCOMP_RULES_MAX 128u
 
-/* Allowed if (argument & mask) == value; arg -1 = whatever the arguments. Several rules of one
-   call: any of them allows it. */
+/* Holds if (argument & mask) == value; arg -1 = whatever the arguments. Several rules of one call:
+   the first that holds decides. */
 struct seccomp_rule {
 	int nr;  /* SYS_ number */
 	int arg; /* 0 to 5, only its low 32 bits are looked at, or -1 */
 	uint32_t mask;
 	uint32_t value;
+	uint16_t err; /* 0: allowed; else the errno that it fails with */
 };
 
 #define SECCOMP_ALLOW(name) \
 	{ \
-		SYS_##name, -1, 0, 0 \
+		SYS_##name, -1, 0, 0, 0 \
 	}
 #define SECCOMP_ALLOW_IF(name, a, m, v) \
 	{ \
-		SYS_##name, (a), (m), (v) \
+		SYS_##name, (a), (m), (v), 0 \
+	}
+/* For what a library tries and does without. */
+#define SECCOMP_REFUSE(name, e) \
+	{ \
+		SYS_##name, -1, 0, 0, (e) \
+	}
+#define SECCOMP_REFUSE_IF(name, a, m, v, e) \
+	{ \
+		SYS_##name, (a), (m), (v), (e) \
 	}
 
 /*

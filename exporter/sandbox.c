@@ -54,7 +54,7 @@ static const struct seccomp_rule allowed[] = {
 int sandbox_enter(int cgroup_fd, const char **what)
 {
 	const struct landlock_room room = {.fd = cgroup_fd, .names = true};
-	int err = landlock_apply(&room, cgroup_fd < 0 ? 0 : 1, true);
+	int err = landlock_apply(&room, cgroup_fd < 0 ? 0 : 1, NULL, 0);
 
 	*what = "landlock";
 	if (err < 0)

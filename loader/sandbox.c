@@ -119,7 +119,7 @@ int sandbox_drop(int iter_link_fd, uint64_t *left)
 
 int sandbox_enter(int *landlock_abi)
 {
-	*landlock_abi = landlock_apply(NULL, 0, true);
+	*landlock_abi = landlock_apply(NULL, 0, NULL, 0);
 	if (*landlock_abi < 0)
 		return *landlock_abi;
 	return seccomp_apply(allowed, sizeof(allowed) / sizeof(allowed[0]));

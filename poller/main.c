@@ -15,20 +15,24 @@
 #include "common/memfd.h"
 #include "poller/sandbox.h"
 #include "poller/schedule.h"
+#include "poller/source.h"
 #include "poller/source_dir.h"
 
 struct poller {
 	struct child child;
+	struct config config;
 	struct schedule schedule;
 	bool configured;
-	int dir_fd;
+	const struct source *source;
+	void *source_self;
 	int timer_fd;
 	uint64_t next_ms;
+	bool stopped;  /* the server has nothing for us: not again until reload */
 	uint64_t sent; /* hash of the content last sent */
 	bool any_sent;
 	uint64_t polls, candidates, errors, errors_in_row;
 	char failure[MSG_TEXT_MAX]; /* logged; "" = the last poll succeeded */
-	struct source_texts texts;
+	struct source_look look;
 };
 
 static int on_config(void *ctx, const union msg *msg, struct dispatch_fds *fds)
@@ -38,7 +42,8 @@ static int on_config(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	(void)fds;
 	if (config_inconsistent(&msg->config.config))
 		return -EPROTO;
-	poller->schedule.interval_ms = msg->config.config.poll_interval_ms;
+	poller->config = msg->config.config;
+	poller->schedule.interval_ms = poller->config.poll_interval_ms;
 	poller->configured = true;
 	return 0;
 }
@@ -49,7 +54,7 @@ static void note_failure(struct poller *poller, const char *why, int err)
 	char text[MSG_TEXT_MAX];
 
 	poller->errors++;
-	snprintf(text, sizeof(text), "%.180s: %s", why, strerror(-err));
+	snprintf(text, sizeof(text), "%.180s%s%s", why, *why ? ": " : "", strerror(-err));
 	if (strcmp(text, poller->failure) == 0)
 		return;
 	memcpy(poller->failure, text, sizeof(text));
@@ -62,13 +67,13 @@ static void note_failure(struct poller *poller, const char *why, int err)
 
 static int send_candidate(struct poller *poller)
 {
-	const struct source_texts *texts = &poller->texts;
-	int fd = memfd_seal("candidate", texts->bytes, texts->len_bytes);
+	const struct source_look *look = &poller->look;
+	int fd = memfd_seal("candidate", look->bytes, look->len_bytes);
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = child_send(&poller->child, MSG_CANDIDATE, &texts->what, &fd, 1);
+	err = child_send(&poller->child, MSG_CANDIDATE, &look->what, &fd, 1);
 	close(fd);
 	return err;
 }
@@ -77,10 +82,10 @@ static int send_candidate(struct poller *poller)
    too: the supervisor may still have what an earlier poller saw. */
 static int send_if_changed(struct poller *poller)
 {
-	uint64_t hash = source_texts_hash(&poller->texts);
+	uint64_t hash = source_look_hash(&poller->look);
 	int err;
 
-	if (poller->any_sent && hash == poller->sent)
+	if (!poller->look.found || (poller->any_sent && hash == poller->sent))
 		return 0;
 	err = send_candidate(poller);
 	if (err)
@@ -93,18 +98,23 @@ static int send_if_changed(struct poller *poller)
 
 static void poll_once(struct poller *poller)
 {
-	char why[MSG_TEXT_MAX] = "candidate";
-	int err = source_dir_read(poller->dir_fd, &poller->texts, why, sizeof(why));
+	struct source_look *look = &poller->look;
+	int err, unsent;
 
+	memset(look, 0, sizeof(*look));
+	err = poller->source->look(poller->source_self, look);
 	poller->polls++;
-	if (!err) {
-		snprintf(why, sizeof(why), "candidate can't be sent");
-		err = send_if_changed(poller);
+	unsent = send_if_changed(poller);
+	if (!err && unsent) {
+		snprintf(look->why, sizeof(look->why), "candidate can't be sent");
+		err = unsent;
 	}
 	poller->errors_in_row = err ? poller->errors_in_row + 1 : 0;
 	schedule_note(&poller->schedule, err == 0);
+	if (err == SOURCE_UNIMPLEMENTED)
+		poller->stopped = true;
 	if (err) {
-		note_failure(poller, why, err);
+		note_failure(poller, look->why, err);
 	} else if (poller->failure[0]) {
 		log_info("source: readable again");
 		poller->failure[0] = '\0';
@@ -116,10 +126,14 @@ static void arm(struct poller *poller)
 	uint64_t random = 0;
 	uint32_t wait_ms;
 
+	if (poller->stopped)
+		return;
 	/* Without randomness the wait is merely at its lower bound. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
 		random = 0;
 	wait_ms = schedule_next_ms(&poller->schedule, random);
+	if (wait_ms < poller->look.wait_ms)
+		wait_ms = poller->look.wait_ms;
 	poller->next_ms = loop_now_ms() + wait_ms;
 	(void)loop_timer_set(poller->timer_fd, wait_ms, 0);
 }
@@ -141,20 +155,48 @@ static int fail(struct poller *poller, int err, const char *what)
 	return 0;
 }
 
+static bool breathe(void *ctx)
+{
+	return child_breathe(ctx);
+}
+
+/* Which one a configuration names; NULL if none. */
+static const struct source *source_of(const struct config *config)
+{
+	return config->source_dir[0] ? &source_dir : NULL;
+}
+
+/* Opens the source, and closes the rest in. Returns 0, or 1 after telling why not. */
+static int open_source(struct poller *poller, int dir_fd)
+{
+	struct source_setup setup = {.config = &poller->config,
+				     .dir_fd = dir_fd,
+				     .breathe = breathe,
+				     .ctx = &poller->child};
+	struct sandbox_needs needs = {.network = false};
+	char why[MSG_TEXT_MAX] = "source";
+	const char *what = why;
+	int err = poller->source->open(&setup, &needs, &poller->source_self, why, sizeof(why));
+
+	if (!err)
+		err = sandbox_enter(&needs, &what);
+	if (err)
+		(void)fail(poller, err, what);
+	return err ? 1 : 0;
+}
+
 static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct poller *poller = ctx;
 	const struct msg_manifest *manifest = &msg->start.manifest;
-	const char *what;
 	int err;
 
-	if (!poller->configured || fds->count != 1 || manifest->fd_count != 1 ||
+	poller->source = source_of(&poller->config);
+	if (!poller->configured || !poller->source || fds->count != 1 || manifest->fd_count != 1 ||
 	    manifest->fds[0].kind != FD_SOURCE)
 		return -EPROTO;
-	poller->dir_fd = dispatch_take_fd(fds, 0);
-	err = sandbox_enter(poller->dir_fd, &what);
-	if (err)
-		return fail(poller, err, what);
+	if (open_source(poller, dispatch_take_fd(fds, 0)))
+		return 0;
 	err = child_ready(&poller->child);
 	if (err)
 		return fail(poller, err, "channel");
@@ -164,8 +206,11 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 
 static int on_verdict(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
-	(void)ctx;
+	struct poller *poller = ctx;
+
 	(void)fds;
+	if (poller->source->on_verdict)
+		poller->source->on_verdict(poller->source_self, &msg->verdict);
 	if (!msg->verdict.applied)
 		log_warning("source: refused: %s", msg->verdict.reason);
 	return 0;

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "poller/sandbox.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "common/landlock.h"
 #include "common/seccomp.h"
 
 static const struct seccomp_rule allowed[] = {
-	/* the source: opened for reading only */
+	/* files of the source: opened for reading only */
 	SECCOMP_ALLOW_IF(openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY),
 	SECCOMP_ALLOW(getdents64),
 	SECCOMP_ALLOW(fstat),
@@ -45,14 +49,63 @@ static const struct seccomp_rule allowed[] = {
 	SECCOMP_ALLOW(exit_group),
 };
 
-int sandbox_enter(int dir_fd, const char **what)
+/*
+ * TCP, and UDP to look names up, which the libraries do in a thread. What they do without (nscd,
+ * the interfaces' addresses, a thread by the newer call) is refused softly.
+ */
+static const struct seccomp_rule for_network[] = {
+	SECCOMP_ALLOW_IF(socket, 0, UINT32_MAX, AF_INET),
+	SECCOMP_ALLOW_IF(socket, 0, UINT32_MAX, AF_INET6),
+	SECCOMP_REFUSE_IF(socket, 0, UINT32_MAX, AF_UNIX, EACCES),
+	SECCOMP_REFUSE_IF(socket, 0, UINT32_MAX, AF_NETLINK, EACCES),
+	SECCOMP_ALLOW(connect),
+	SECCOMP_ALLOW(getsockname),
+	SECCOMP_ALLOW(getpeername),
+	SECCOMP_ALLOW(getsockopt),
+	SECCOMP_ALLOW(setsockopt),
+	SECCOMP_ALLOW(sendto),
+	SECCOMP_ALLOW(sendmmsg),
+	SECCOMP_ALLOW(recvfrom),
+	SECCOMP_ALLOW(ioctl),
+	SECCOMP_ALLOW_IF(socketpair, 0, UINT32_MAX, AF_UNIX),
+	SECCOMP_ALLOW(pipe2),
+	SECCOMP_ALLOW(eventfd2),
+	SECCOMP_ALLOW(shutdown),
+	SECCOMP_ALLOW(uname),
+	SECCOMP_ALLOW(getpid),
+	SECCOMP_ALLOW(gettid),
+	SECCOMP_ALLOW(futex),
+	/* a thread, of this process and in its memory alone */
+	SECCOMP_REFUSE(clone3, ENOSYS),
+	SECCOMP_ALLOW_IF(clone, 0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM),
+	SECCOMP_ALLOW(set_robust_list),
+	SECCOMP_ALLOW(rseq),
+	SECCOMP_ALLOW(rt_sigprocmask),
+	SECCOMP_ALLOW(rt_sigaction),
+	SECCOMP_ALLOW(sched_getaffinity),
+	SECCOMP_ALLOW(madvise),
+	SECCOMP_ALLOW_IF(mprotect, 2, PROT_EXEC, 0),
+};
+
+#define COUNT(rules) (sizeof(rules) / sizeof((rules)[0]))
+
+/* Only one filter can be installed, for the first one forbids the second. */
+static int apply_rules(bool network)
 {
-	const struct landlock_room room = {.fd = dir_fd};
-	int err = landlock_apply(&room, 1, true);
+	struct seccomp_rule rules[COUNT(allowed) + COUNT(for_network)];
+
+	memcpy(rules, allowed, sizeof(allowed));
+	memcpy(rules + COUNT(allowed), for_network, sizeof(for_network));
+	return seccomp_apply(rules, network ? COUNT(rules) : COUNT(allowed));
+}
+
+int sandbox_enter(const struct sandbox_needs *needs, const char **what)
+{
+	int err = landlock_apply(needs->rooms, needs->room_count, needs->ports, needs->port_count);
 
 	*what = "landlock";
 	if (err < 0)
 		return err;
 	*what = "seccomp";
-	return seccomp_apply(allowed, sizeof(allowed) / sizeof(allowed[0]));
+	return apply_rules(needs->network);
 }

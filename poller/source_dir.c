@@ -173,19 +173,39 @@ int source_dir_read(int dir_fd, struct source_texts *texts, char *why, size_t ca
 	return err;
 }
 
-static uint64_t fnv1a(uint64_t hash, const void *bytes, size_t len)
-{
-	const uint8_t *at = bytes;
+/* --- as a source --- */
 
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-	return hash;
+struct directory {
+	int fd;
+	struct source_texts texts;
+};
+
+static int open_directory(const struct source_setup *setup, struct sandbox_needs *needs,
+			  void **self, char *why, size_t cap)
+{
+	static struct directory directory;
+
+	if (setup->dir_fd < 0)
+		return refuse(why, cap, -EPROTO, "source directory", "did not come with START");
+	directory.fd = setup->dir_fd;
+	needs->rooms[needs->room_count++].fd = setup->dir_fd;
+	*self = &directory;
+	return 0;
 }
 
-uint64_t source_texts_hash(const struct source_texts *texts)
+static int look_into(void *self, struct source_look *look)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	struct directory *directory = self;
+	const struct source_texts *texts = &directory->texts;
+	int err = source_dir_read(directory->fd, &directory->texts, look->why, sizeof(look->why));
 
-	hash = fnv1a(hash, &texts->what, sizeof(texts->what));
-	return fnv1a(hash, texts->bytes, texts->len_bytes);
+	if (err)
+		return err;
+	look->found = true;
+	look->what = texts->what;
+	look->bytes = texts->bytes;
+	look->len_bytes = texts->len_bytes;
+	return 0;
 }
+
+const struct source source_dir = {.open = open_directory, .look = look_into};

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/msg.h"
+#include "poller/source.h"
 
 /* Bytes of all files: the local one, which is checked together with them, has its room, too. */
 #define SOURCE_BYTES_MAX (CONFIG_TEXTS_MAX - CONFIG_TEXT_MAX)
@@ -28,8 +29,7 @@ struct source_texts {
  */
 int source_dir_read(int dir_fd, struct source_texts *texts, char *why, size_t cap);
 
-/* A number that differs when the texts differ (FNV-1a, 64 bits; equal content is what is asked,
-   nobody is kept from making collisions who could not also write the content). */
-uint64_t source_texts_hash(const struct source_texts *texts);
+/* The same behind the poller's interface. */
+extern const struct source source_dir;
 
 #endif

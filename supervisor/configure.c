@@ -134,7 +134,8 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 
 	for (uint32_t i = 0; i < candidate->part_count; i++)
 		sum += candidate->parts[i].len_bytes;
-	if (sum > CONFIG_TEXTS_MAX || memfd_check(fds->fds[0], (size_t)sum) < 0)
+	if (candidate->kind != CANDIDATE_TEXTS || sum > CONFIG_TEXTS_MAX ||
+	    memfd_check(fds->fds[0], (size_t)sum) < 0)
 		return -EPROTO;
 	texts_drop(to);
 	to->fd = dispatch_take_fd(fds, 0);

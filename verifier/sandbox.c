@@ -48,7 +48,7 @@ int sandbox_enter(void)
 
 	if (setrlimit(RLIMIT_CPU, &cpu) < 0)
 		return -errno;
-	err = landlock_apply(NULL, 0, true);
+	err = landlock_apply(NULL, 0, NULL, 0);
 	if (err < 0)
 		return err;
 	return seccomp_apply(rules, sizeof(rules) / sizeof(rules[0]));

@@ -213,6 +213,7 @@ static void fill_walk(union msg *m)
 
 static void fill_candidate(union msg *m)
 {
+	m->candidate.kind = within(0, CANDIDATE_KIND_COUNT - 1);
 	m->candidate.part_count = within(0, MSG_PARTS_MAX);
 	for (uint32_t i = 0; i < m->candidate.part_count; i++)
 		part(&m->candidate.parts[i]);
@@ -626,7 +627,8 @@ static const struct range {
 	{MSG_NAT, {2}, 0, UINT32_MAX},
 	{MSG_LOADED, {3}, 0, 1},
 	{MSG_READY, {2}, 0, 0},
-	{MSG_CANDIDATE, {2, 1, 2}, 0, UINT32_MAX},
+	{MSG_CANDIDATE, {2}, 0, CANDIDATE_KIND_COUNT - 1},
+	{MSG_CANDIDATE, {3, 1, 2}, 0, UINT32_MAX},
 	{MSG_CHECK, {2, 2}, 0, UINT32_MAX},
 	{MSG_CHECKED, {2}, 0, 1},
 	{MSG_CHECKED, {4, 1, 2}, 0, UINT32_MAX},
