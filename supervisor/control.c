@@ -32,9 +32,11 @@ static int own_directory(uid_t uid, gid_t gid)
 	return chown(CONTROL_DIR, uid, gid) < 0 ? -errno : 0;
 }
 
+/* On failure the path is the one that can't be had. */
 static int choose_path(struct supervisor *sup, char *path, size_t cap)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR");
+	int err = 0;
 	int len;
 
 	if (sup->options.socket) {
@@ -47,9 +49,10 @@ static int choose_path(struct supervisor *sup, char *path, size_t cap)
 			return -errno;
 		len = snprintf(path, cap, "%s/conntrace/control.sock", dir);
 	} else {
-		return -ENOENT;
+		err = -errno;
+		len = snprintf(path, cap, CONTROL_DIR);
 	}
-	return len < (int)cap ? 0 : -ENAMETOOLONG;
+	return len < (int)cap ? err : -ENAMETOOLONG;
 }
 
 int control_prepare(struct supervisor *sup, uid_t uid, gid_t gid)
@@ -65,7 +68,8 @@ int control_prepare(struct supervisor *sup, uid_t uid, gid_t gid)
 	if (!err && geteuid() == 0 && !sup->options.socket)
 		err = own_directory(uid, gid);
 	if (err)
-		log_error("control socket: %s: name a path by --socket", strerror(-err));
+		log_error("control socket: %s: %s: name a path by --socket", control->path,
+			  strerror(-err));
 	return err;
 }
 
