@@ -230,6 +230,15 @@ TUF := \
 TUF_VERIFY := tuf/verify.c
 TUF_LIB := -ljansson -lcrypto
 
+# The protocol of a local agent: on top of TUF, and as pure.
+RC := \
+	rc/answer.c \
+	rc/apply.c \
+	rc/base64.c \
+	rc/path.c \
+	rc/rc.c \
+	rc/request.c
+
 conntrace-tuf_SRC := $(TUF) $(TUF_VERIFY) \
 	common/io.c \
 	common/log.c \
@@ -321,6 +330,12 @@ test_object_SRC := loader/object.c
 test_plan_SRC := loader/plan.c loader/tracer.c $(DISPATCH)
 test_plan_LIB := -lmsgpackc
 test_procfs_SRC := loader/procfs.c
+test_rc_SRC := $(RC) $(TUF) $(TUF_VERIFY) tests/tuf/agent.c tests/tuf/sign.c
+test_rc_LIB := $(TUF_LIB)
+test_rc_versions_SRC := $(test_rc_SRC)
+test_rc_versions_LIB := $(TUF_LIB)
+test_rc_parts_SRC := rc/base64.c rc/path.c tuf/names.c
+test_rc_parts_LIB := -lcrypto
 test_ring_SRC := exporter/ring.c
 test_rate_SRC := supervisor/rate.c
 test_schedule_SRC := poller/schedule.c
@@ -349,6 +364,8 @@ test_tracer_LIB := -lmsgpackc $(LIBBPF)
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz_canonical_SRC := tuf/canonical.c tuf/json.c tuf/result.c
 fuzz_canonical_LIB := -ljansson
+fuzz_rc_SRC := $(RC) $(TUF_STUBBED)
+fuzz_rc_LIB := $(TUF_LIB)
 fuzz_tuf_SRC := $(TUF_STUBBED)
 fuzz_tuf_LIB := $(TUF_LIB)
 fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \

@@ -278,10 +278,8 @@ static int check_root(const char *file, unsigned int lenience, const char *bytes
 {
 	struct tuf_metadata root;
 	struct tuf_why why;
-	enum tuf_result result = tuf_metadata_read(&root, TUF_ROOT, lenience, bytes, len, &why);
+	enum tuf_result result = tuf_root_read(&root, NULL, lenience, bytes, len, &why);
 
-	if (result == TUF_OK)
-		result = tuf_metadata_verify(&root, &root.keys, tuf_root_role(&root, "root"), &why);
 	tuf_metadata_free(&root);
 	if (result == TUF_OK)
 		return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tuf/metadata.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,6 +164,29 @@ enum tuf_result tuf_metadata_verify(const struct tuf_metadata *metadata,
 		return TUF_OK;
 	return tuf_refuse(why, TUF_UNTRUSTED, "signed by %zu keys that count, %lld are needed",
 			  signers.count, (long long)threshold);
+}
+
+static enum tuf_result check_follows(const struct tuf_metadata *root,
+				     const struct tuf_metadata *old, struct tuf_why *why)
+{
+	if (root->version == old->version + 1)
+		return TUF_OK;
+	return tuf_refuse(why, root->version <= old->version ? TUF_ROLLBACK : TUF_UNTRUSTED,
+			  "version %" PRIu64 " where %" PRIu64 " must be", root->version,
+			  old->version + 1);
+}
+
+enum tuf_result tuf_root_read(struct tuf_metadata *root, const struct tuf_metadata *old,
+			      unsigned int lenience, const void *bytes, size_t len,
+			      struct tuf_why *why)
+{
+	enum tuf_result result = tuf_metadata_read(root, TUF_ROOT, lenience, bytes, len, why);
+
+	if (result == TUF_OK && old)
+		result = tuf_metadata_verify(root, &old->keys, tuf_root_role(old, "root"), why);
+	if (result == TUF_OK)
+		result = tuf_metadata_verify(root, &root->keys, tuf_root_role(root, "root"), why);
+	return result == TUF_OK && old ? check_follows(root, old, why) : result;
 }
 
 const json_t *tuf_root_role(const struct tuf_metadata *root, const char *name)

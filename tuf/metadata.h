@@ -78,6 +78,14 @@ enum tuf_result tuf_metadata_verify(const struct tuf_metadata *metadata,
 				    const struct tuf_keys *keys, const json_t *role,
 				    struct tuf_why *why);
 
+/*
+ * Read a root that its own keys have signed, and those of old, too, whose version it follows; with
+ * old NULL any. tuf_metadata_free() frees it, whatever is returned.
+ */
+enum tuf_result tuf_root_read(struct tuf_metadata *root, const struct tuf_metadata *old,
+			      unsigned int lenience, const void *bytes, size_t len,
+			      struct tuf_why *why);
+
 /* What a root says of a role (NULL of none), and whether files carry their version or hash. */
 const json_t *tuf_root_role(const struct tuf_metadata *root, const char *name);
 bool tuf_root_consistent(const struct tuf_metadata *root);

@@ -3,6 +3,7 @@
 #ifndef TUF_NAMES_H
 #define TUF_NAMES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define TUF_NAME_MAX 224u  /* bytes of a metadata file's name, NUL included */

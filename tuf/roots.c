@@ -40,7 +40,6 @@ void refresh_on_local_root(struct tuf *tuf, const struct fed *fed)
 {
 	struct tuf_metadata root = {.whole = NULL};
 	struct tuf_why why;
-	enum tuf_result result;
 
 	if (fed->answer != TUF_ANSWER_OK) {
 		tuf_refuse(&why, TUF_UNTRUSTED,
@@ -50,11 +49,8 @@ void refresh_on_local_root(struct tuf *tuf, const struct fed *fed)
 		state_fail(tuf, &why);
 		return;
 	}
-	result = tuf_metadata_read(&root, TUF_ROOT, tuf->options.lenience, fed->bytes, fed->len,
-				   &why);
-	if (result == TUF_OK)
-		result = tuf_metadata_verify(&root, &root.keys, tuf_root_role(&root, "root"), &why);
-	if (result != TUF_OK) {
+	if (tuf_root_read(&root, NULL, tuf->options.lenience, fed->bytes, fed->len, &why) !=
+	    TUF_OK) {
 		tuf_metadata_free(&root);
 		state_fail(tuf, &why);
 		return;
@@ -81,22 +77,6 @@ static void end_roots(struct tuf *tuf)
 		state_fail(tuf, &why);
 }
 
-/* By the old root's keys and by its own; exactly the next version. */
-static enum tuf_result read_root(const struct tuf_metadata *old, struct tuf_metadata *root,
-				 const struct fed *fed, struct tuf_why *why)
-{
-	enum tuf_result result = state_read_by_root(old, root, TUF_ROOT, fed, why);
-
-	if (result == TUF_OK)
-		result = tuf_metadata_verify(root, &root->keys, tuf_root_role(root, "root"), why);
-	if (result == TUF_OK && root->version != old->version + 1)
-		result = tuf_refuse(why,
-				    root->version <= old->version ? TUF_ROLLBACK : TUF_UNTRUSTED,
-				    "version %" PRIu64 " where %" PRIu64 " must be", root->version,
-				    old->version + 1);
-	return result;
-}
-
 void refresh_on_remote_root(struct tuf *tuf, const struct fed *fed)
 {
 	struct tuf_metadata root = {.whole = NULL};
@@ -108,7 +88,8 @@ void refresh_on_remote_root(struct tuf *tuf, const struct fed *fed)
 	}
 	if (!state_has_bytes(tuf, fed))
 		return;
-	if (read_root(&tuf->roles[TUF_ROOT], &root, fed, &why) != TUF_OK) {
+	if (tuf_root_read(&root, &tuf->roles[TUF_ROOT], tuf->options.lenience, fed->bytes, fed->len,
+			  &why) != TUF_OK) {
 		tuf_metadata_free(&root);
 		state_fail(tuf, &why);
 		return;
