@@ -81,6 +81,7 @@ SCHEMA := \
 	verifier/values.c
 
 conntraced_SRC := $(COMMON) \
+	common/fnv.c \
 	common/grace.c \
 	cli/client.c \
 	supervisor/children.c \
@@ -97,11 +98,16 @@ conntraced_SRC := $(COMMON) \
 	supervisor/nat.c \
 	supervisor/notify.c \
 	supervisor/options.c \
+	supervisor/probation.c \
 	supervisor/rate.c \
+	supervisor/replace.c \
+	supervisor/rollout.c \
 	supervisor/spawn.c \
 	supervisor/status.c \
+	supervisor/texts.c \
 	supervisor/upgrade.c \
-	supervisor/upgrade_ask.c
+	supervisor/upgrade_ask.c \
+	supervisor/verdict.c
 conntraced_LIB := -lmsgpackc -lcap
 
 conntrace-loader_SRC := $(COMMON) $(CHILD) \
@@ -154,6 +160,7 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 conntrace-exporter_LIB := -lmsgpackc -lcap -lnl-3
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
+	common/fnv.c \
 	poller/main.c \
 	poller/sandbox.c \
 	poller/schedule.c \
@@ -337,13 +344,14 @@ test_rc_versions_LIB := $(TUF_LIB)
 test_rc_parts_SRC := rc/base64.c rc/path.c tuf/names.c
 test_rc_parts_LIB := -lcrypto
 test_ring_SRC := exporter/ring.c
+test_probation_SRC := supervisor/probation.c
 test_rate_SRC := supervisor/rate.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
 test_settings_SRC := common/grace.c loader/settings.c common/config.c
 test_sink_SRC := exporter/sink.c
-test_source_dir_SRC := poller/source.c poller/source_dir.c
+test_source_dir_SRC := common/fnv.c poller/source.c poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_status_filter_SRC := cli/status_filter.c $(SCHEMA) common/config.c
 test_status_filter_LIB := -lyaml

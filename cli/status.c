@@ -64,6 +64,16 @@ static int on_trouble(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
+static int on_source(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct status *status = ctx;
+
+	(void)fds;
+	status->source = msg->source;
+	status->has_source = true;
+	return 0;
+}
+
 static int on_summary(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct status *status = ctx;
@@ -82,6 +92,7 @@ static const struct dispatch_table table = {
 			[MSG_LADDER] = on_step,
 			[MSG_PROBES] = on_probes,
 			[MSG_TROUBLE] = on_trouble,
+			[MSG_SOURCE] = on_source,
 			[MSG_SUMMARY] = on_summary,
 		},
 };
@@ -130,6 +141,38 @@ const char *status_probe_state(uint32_t state)
 	};
 
 	return state < PROBE_STATE_COUNT ? names[state] : "unknown";
+}
+
+const char *status_verdict(uint32_t verdict)
+{
+#define WORDS(name, words) words,
+	static const char *const all[] = {VERDICTS(WORDS)};
+#undef WORDS
+
+	return verdict < VERDICT_COUNT ? all[verdict] : "unknown";
+}
+
+const char *status_apply_state(uint32_t state)
+{
+	static const char *const names[APPLY_STATE_COUNT] = {
+		[APPLY_UNKNOWN] = "unknown",
+		[APPLY_UNACKNOWLEDGED] = "unacknowledged",
+		[APPLY_ACKNOWLEDGED] = "acknowledged",
+		[APPLY_ERROR] = "error",
+	};
+
+	return state < APPLY_STATE_COUNT ? names[state] : "unknown";
+}
+
+uint64_t status_poller_number(const struct status *status, uint32_t index)
+{
+	for (uint32_t i = 0; i < status->process_count; i++) {
+		const struct msg_process *told = &status->processes[i].told;
+
+		if (told->role == ROLE_POLLER && index < told->stats.count)
+			return told->stats.values[index];
+	}
+	return 0;
 }
 
 const char *status_refusal(uint32_t err)

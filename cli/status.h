@@ -29,6 +29,8 @@ struct status {
 	uint32_t step_count;
 	struct msg_tracer tracer; /* no probes: nothing was loaded yet */
 	struct msg_trouble trouble;
+	bool has_source;
+	struct msg_source source;
 	bool complete; /* the summary came */
 	struct msg_summary summary;
 	struct identity identity;
@@ -46,9 +48,14 @@ const char *status_tracer(uint32_t tracer);
 const char *status_instance(uint32_t instance);
 const char *status_outcome(uint32_t outcome);
 const char *status_probe_state(uint32_t state);
+const char *status_verdict(uint32_t verdict);
+const char *status_apply_state(uint32_t state);
 
 /* "ENOMEM"; "other" for the last of the errnos that telemetry tells apart, "" for 0. */
 const char *status_refusal(uint32_t err);
+
+/* A number that the poller reports, 0 as long as it has not. */
+uint64_t status_poller_number(const struct status *status, uint32_t index);
 
 /* Seconds since a CLOCK_MONOTONIC time, 0 for time 0. */
 uint64_t status_since_s(const struct status *status, uint64_t started_ns);

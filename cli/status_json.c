@@ -197,8 +197,8 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	jsonbuf_key(json, "config");
 	jsonbuf_open(json, '{');
 	put_number(json, "version", summary->config_version);
-	put_flag(json, "applied", summary->config_applied);
-	put_text(json, "verdict", summary->config_verdict);
+	put_flag(json, "applied", summary->config_verdict < VERDICT_REFUSED);
+	put_text(json, "verdict", summary->config_reason);
 	put_text(json, "tracer", status_tracer(config->tracer));
 	put_text(json, "instance", status_instance(config->instance));
 	put_text(json, "btf_path", config->btf_path);
@@ -216,6 +216,46 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	put_text(json, "output_format", status_format(config->output_format));
 	put_text(json, "source_dir", config->source_dir);
 	put_number(json, "poll_interval_ms", config->poll_interval_ms);
+	put_number(json, "probation_ms", config->probation_ms);
+	jsonbuf_close(json, '}');
+}
+
+static void put_parts(struct jsonbuf *json, const struct msg_source *source)
+{
+	jsonbuf_key(json, "parts");
+	jsonbuf_open(json, '[');
+	for (uint32_t i = 0; i < source->part_count; i++) {
+		const struct msg_part_state *part = &source->parts[i];
+
+		jsonbuf_open(json, '{');
+		put_text(json, "name", part->name);
+		put_number(json, "state", part->state);
+		put_text(json, "error", part->error);
+		jsonbuf_close(json, '}');
+	}
+	jsonbuf_close(json, ']');
+}
+
+/* null: there is no source. */
+static void put_source(struct jsonbuf *json, const struct status *status)
+{
+	const struct msg_source *source = &status->source;
+	char digest[24];
+
+	jsonbuf_key(json, "source");
+	if (!status->has_source) {
+		jsonbuf_null(json);
+		return;
+	}
+	jsonbuf_open(json, '{');
+	put_number(json, "state", source->state);
+	put_text(json, "error", source->error);
+	snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)source->digest);
+	put_text(json, "digest", source->digest ? digest : "");
+	put_number(json, "probation_left_ms", source->probation_left_ms);
+	put_number(json, "errors_in_row", status_poller_number(status, STAT_POLLER_errors_in_row));
+	put_number(json, "next_poll_ms", status_poller_number(status, STAT_POLLER_next_poll_ms));
+	put_parts(json, source);
 	jsonbuf_close(json, '}');
 }
 
@@ -278,6 +318,7 @@ int status_json_print(const struct status *status)
 	put_tracer(&json, &status->tracer);
 	put_trouble(&json, &status->trouble);
 	put_config(&json, summary);
+	put_source(&json, status);
 	put_numbers(&json, "counters", status_counters, summary->counters, MSG_COUNTERS);
 	put_numbers(&json, "ledger", status_ledger, summary->ledger, MSG_LEDGER);
 	put_identity(&json, &status->identity);

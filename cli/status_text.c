@@ -152,8 +152,8 @@ static void print_config(const struct msg_summary *summary)
 	const struct config *config = &summary->config;
 
 	printf("\nconfiguration %u\n", summary->config_version);
-	printf("  last verdict: %s%s%s\n", summary->config_applied ? "applied" : "refused",
-	       summary->config_verdict[0] ? ": " : "", safe(summary->config_verdict));
+	printf("  last verdict: %s%s%s\n", status_verdict(summary->config_verdict),
+	       summary->config_reason[0] ? ": " : "", safe(summary->config_reason));
 	printf("  tracer %s, instance %s, families%s%s, open records %s, snapshot every %u ms\n",
 	       status_tracer(config->tracer), status_instance(config->instance),
 	       config->families & FAMILY_IPV4 ? " 4" : "",
@@ -172,6 +172,31 @@ static void print_config(const struct msg_summary *summary)
 	if (config->source_dir[0])
 		printf("  source %s, every %u ms\n", safe(config->source_dir),
 		       config->poll_interval_ms);
+}
+
+static void print_source(const struct status *status)
+{
+	const struct msg_source *source = &status->source;
+
+	if (!status->has_source)
+		return;
+	printf("\nsource: %s", status_apply_state(source->state));
+	if (source->digest)
+		printf(", content %016llx", (unsigned long long)source->digest);
+	if (source->probation_left_ms)
+		printf(", %u ms of its probation left", source->probation_left_ms);
+	printf("\n  errors in a row %llu, next poll in %llu ms\n",
+	       (unsigned long long)status_poller_number(status, STAT_POLLER_errors_in_row),
+	       (unsigned long long)status_poller_number(status, STAT_POLLER_next_poll_ms));
+	if (source->error[0])
+		printf("  %s\n", safe(source->error));
+	for (uint32_t i = 0; i < source->part_count; i++) {
+		const struct msg_part_state *part = &source->parts[i];
+
+		printf("  %-14s", status_apply_state(part->state));
+		printf(" %s", safe(part->name));
+		printf("%s%s\n", part->error[0] ? ":" : "", safe(part->error));
+	}
 }
 
 static void print_hits(const struct msg_summary *summary, uint32_t row)
@@ -241,6 +266,7 @@ int status_text_print(const struct status *status)
 	print_tracer(&status->tracer);
 	print_trouble(&status->trouble);
 	print_config(summary);
+	print_source(status);
 	print_filters(summary);
 	print_numbers("counters", status_counters, summary->counters, MSG_COUNTERS);
 	print_numbers("ledger", status_ledger, summary->ledger, MSG_LEDGER);

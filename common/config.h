@@ -22,22 +22,24 @@
 #define CONFIG_BUDGET_DEFAULT (16u << 20)
 
 /* Ranges, inclusive. */
-#define CONFIG_SNAPSHOT_MS_MIN 100u
-#define CONFIG_SNAPSHOT_MS_MAX 3600000u
-#define CONFIG_POLL_MS_MIN     100u
-#define CONFIG_POLL_MS_MAX     86400000u
-#define CONFIG_RING_BYTES_MIN  65536u
-#define CONFIG_RING_BYTES_MAX  (64u << 20)
-#define CONFIG_LIVE_MAX_MIN    1024u
-#define CONFIG_LIVE_MAX_MAX    4194304u
-#define CONFIG_CONN_MAX_MIN    1024u
-#define CONFIG_CONN_MAX_MAX    4194304u
-#define CONFIG_FLOW_MAX_MIN    256u
-#define CONFIG_FLOW_MAX_MAX    4194304u
-#define CONFIG_NAT_MAX_MIN     256u
-#define CONFIG_NAT_MAX_MAX     4194304u
-#define CONFIG_NAT_BUFFER_MIN  65536u
-#define CONFIG_NAT_BUFFER_MAX  (64u << 20)
+#define CONFIG_SNAPSHOT_MS_MIN  100u
+#define CONFIG_SNAPSHOT_MS_MAX  3600000u
+#define CONFIG_POLL_MS_MIN      100u
+#define CONFIG_POLL_MS_MAX      86400000u
+#define CONFIG_PROBATION_MS_MIN 100u
+#define CONFIG_PROBATION_MS_MAX 3600000u
+#define CONFIG_RING_BYTES_MIN   65536u
+#define CONFIG_RING_BYTES_MAX   (64u << 20)
+#define CONFIG_LIVE_MAX_MIN     1024u
+#define CONFIG_LIVE_MAX_MAX     4194304u
+#define CONFIG_CONN_MAX_MIN     1024u
+#define CONFIG_CONN_MAX_MAX     4194304u
+#define CONFIG_FLOW_MAX_MIN     256u
+#define CONFIG_FLOW_MAX_MAX     4194304u
+#define CONFIG_NAT_MAX_MIN      256u
+#define CONFIG_NAT_MAX_MAX      4194304u
+#define CONFIG_NAT_BUFFER_MIN   65536u
+#define CONFIG_NAT_BUFFER_MAX   (64u << 20)
 
 enum config_format {
 	FORMAT_AUTO, /* a table if the output is a terminal, else JSON */
@@ -90,6 +92,7 @@ struct config {
 	uint32_t nat_buffer_bytes;     /* of the kernel, for what it says of these */
 	uint32_t output_format;        /* enum config_format */
 	uint32_t poll_interval_ms;
+	uint32_t probation_ms;             /* of what a source sent */
 	char btf_path[CONFIG_PATH_MAX];    /* absolute; "": the kernel's own */
 	char output_path[CONFIG_PATH_MAX]; /* absolute, or "-": standard output */
 	char source_dir[CONFIG_PATH_MAX];  /* absolute; "": nothing is polled */

@@ -79,6 +79,7 @@ static const struct msgfmt_field config_body_fields[] = {
 	UINT(config, nat_buffer_bytes, CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX),
 	UINT(config, output_format, 0, FORMAT_COUNT - 1),
 	UINT(config, poll_interval_ms, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX),
+	UINT(config, probation_ms, CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX),
 	STRING(config, btf_path),
 	STRING(config, output_path),
 	STRING(config, source_dir),
@@ -210,6 +211,7 @@ FORMAT(checked, msg_checked);
 static const struct msgfmt_field verdict_fields[] = {
 	FLAG(msg_verdict, applied),
 	ANY32(msg_verdict, version),
+	UINT(msg_verdict, state, 0, APPLY_STATE_COUNT - 1),
 	STRING(msg_verdict, reason),
 };
 FORMAT(verdict, msg_verdict);
@@ -254,8 +256,8 @@ static const struct msgfmt_field summary_fields[] = {
 	FLAG(msg_summary, degraded),
 	ANY64(msg_summary, started_ns),
 	ANY32(msg_summary, config_version),
-	FLAG(msg_summary, config_applied),
-	STRING(msg_summary, config_verdict),
+	UINT(msg_summary, config_verdict, 0, VERDICT_COUNT - 1),
+	STRING(msg_summary, config_reason),
 	STRUCT(msg_summary, config, &config_body),
 	NUMBERS(msg_summary, counters),
 	NUMBERS(msg_summary, ledger),
@@ -302,6 +304,37 @@ FORMAT(custody, msg_custody);
 
 static const struct msgfmt_field taken_fields[] = {UINT(msg_taken, reserved, 0, 0)};
 FORMAT(taken, msg_taken);
+
+static const struct msgfmt_field part_state_fields[] = {
+	STRING(msg_part_state, name),
+	UINT(msg_part_state, state, 0, APPLY_STATE_COUNT - 1),
+	STRING(msg_part_state, error),
+};
+FORMAT(part_state, msg_part_state);
+
+static const struct msgfmt_field source_fields[] = {
+	UINT(msg_source, state, 0, APPLY_STATE_COUNT - 1),
+	ANY64(msg_source, digest),
+	ANY32(msg_source, probation_left_ms),
+	STRING(msg_source, error),
+	LIST(msg_source, parts, part_count, &part_state),
+};
+FORMAT(source, msg_source);
+
+static const struct msgfmt_field history_entry_fields[] = {
+	ANY64(msg_history_entry, at_ns),
+	ANY32(msg_history_entry, times),
+	UINT(msg_history_entry, verdict, 0, VERDICT_COUNT - 1),
+	FLAG(msg_history_entry, by_source),
+	ANY32(msg_history_entry, version),
+	STRING(msg_history_entry, reason),
+};
+FORMAT(history_entry, msg_history_entry);
+
+static const struct msgfmt_field history_fields[] = {
+	LIST(msg_history, entries, entry_count, &history_entry),
+};
+FORMAT(history, msg_history);
 
 static const struct msgfmt *const formats[MSG_TYPE_COUNT] = {
 #define X(upper, lower, from, to, phases, fds_min, fds_max, frame_max, meaning) \

@@ -227,16 +227,78 @@ struct msg_checked {
 	struct msg_error errors[MSG_ERRORS_MAX];
 };
 
+/* What became of a configuration, X(name, words). From REFUSED on it is not in force. */
+/* clang-format off */
+#define VERDICTS(X) \
+	X(APPLIED, "applied") \
+	X(ON_PROBATION, "on probation") \
+	X(PASSED, "passed its probation") \
+	X(REFUSED, "refused") \
+	X(ROLLED_BACK, "rolled back")
+/* clang-format on */
+
+enum verdict {
+#define X(name, words) VERDICT_##name,
+	VERDICTS(X)
+#undef X
+		VERDICT_COUNT,
+};
+
+/* What became of what a source sent: the numbers are those of remote configuration protocols. */
+enum apply_state {
+	APPLY_UNKNOWN,        /* nothing came yet */
+	APPLY_UNACKNOWLEDGED, /* on probation; or refused because of another part */
+	APPLY_ACKNOWLEDGED,   /* in force */
+	APPLY_ERROR,          /* refused, or rolled back */
+	APPLY_STATE_COUNT,
+};
+
+/* Sent anew when a probation has ended. */
 struct msg_verdict {
 	uint32_t applied; /* 0 or 1 */
 	uint32_t version; /* of the configuration in force */
+	uint32_t state;   /* enum apply_state */
 	char reason[MSG_TEXT_MAX];
+};
+
+struct msg_part_state {
+	char name[CONFIG_NAME_MAX];
+	uint32_t state; /* enum apply_state */
+	char error[128];
+};
+
+/* What the source sent last. */
+struct msg_source {
+	uint32_t state;             /* enum apply_state, of all parts together */
+	uint64_t digest;            /* of all parts; 0 = nothing came yet */
+	uint32_t probation_left_ms; /* 0 = there is none */
+	char error[MSG_TEXT_MAX];
+	uint32_t part_count;
+	struct msg_part_state parts[MSG_PARTS_MAX];
+};
+
+#define MSG_HISTORY_MAX 16u
+
+struct msg_history_entry {
+	uint64_t at_ns;     /* CLOCK_REALTIME, the last time */
+	uint32_t times;     /* one after the other */
+	uint32_t verdict;   /* enum verdict */
+	uint32_t by_source; /* 0: the local file was read; 1: a source sent something */
+	uint32_t version;   /* in force afterwards; 0 = none */
+	char reason[MSG_TEXT_MAX];
+};
+
+/* The last verdicts, the oldest first. */
+struct msg_history {
+	uint32_t entry_count;
+	struct msg_history_entry entries[MSG_HISTORY_MAX];
 };
 
 enum ask {
 	ASK_STATUS = 1,
 	ASK_LIST,
 	ASK_TAIL,
+	ASK_HISTORY,
 	ASK_COUNT,
 };
 
@@ -284,8 +346,8 @@ struct msg_summary {
 	uint32_t degraded; /* 0 or 1 */
 	uint64_t started_ns;
 	uint32_t config_version;
-	uint32_t config_applied; /* what the last candidate or reload got: 0 or 1 */
-	char config_verdict[MSG_TEXT_MAX];
+	uint32_t config_verdict; /* enum verdict: what the last candidate or reload got */
+	char config_reason[MSG_TEXT_MAX];
 	struct config config;
 	uint64_t counters[MSG_COUNTERS]; /* in the order of COUNTERS */
 	uint64_t ledger[MSG_LEDGER];     /* in the order of LEDGER */
@@ -362,6 +424,8 @@ union msg {
 	struct msg_done done;
 	struct msg_custody custody;
 	struct msg_taken taken;
+	struct msg_source source;
+	struct msg_history history;
 };
 
 /*

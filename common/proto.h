@@ -111,7 +111,11 @@ enum phase {
 	X(NAT, nat, R_LOADER | R_SUPERVISOR, R_SUPERVISOR | R_EXPORTER, P_READY | P_RUNNING, 0, 2, \
 	  64, "sockets that tell of address translation, or word that there are none") \
 	X(TAKEN, taken, R_SUPERVISOR, R_LOADER, P_RUNNING, 0, 0, 64, \
-	  "the tracer is in custody, the one before it is let go")
+	  "the tracer is in custody, the one before it is let go") \
+	X(SOURCE, source, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
+	  "status: what became of what the source sent") \
+	X(HISTORY, history, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
+	  "what became of the last configurations")
 /* clang-format on */
 
 enum msg_type {

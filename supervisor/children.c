@@ -20,6 +20,7 @@
 #include "supervisor/custody.h"
 #include "supervisor/last_words.h"
 #include "supervisor/messages.h"
+#include "supervisor/rollout.h"
 #include "supervisor/spawn.h"
 #include "supervisor/upgrade.h"
 
@@ -138,6 +139,12 @@ static void write_words(struct proc *proc, const siginfo_t *info, const struct r
 	last_words_text(&words, proc->words, sizeof(proc->words));
 }
 
+/* Of one that has ended: nobody told it to. */
+static bool has_crashed(const struct proc *proc)
+{
+	return proc->life.wanted && !proc->life.replacing;
+}
+
 /* Says how a child ended: in the log, and as what the status shows. */
 static void report_end(struct proc *proc, const siginfo_t *info, const struct rusage *usage)
 {
@@ -153,7 +160,7 @@ static void report_end(struct proc *proc, const siginfo_t *info, const struct ru
 		snprintf(proc->last, sizeof(proc->last), "%s: %.180s", how, proc->reason);
 	else
 		snprintf(proc->last, sizeof(proc->last), "%s", how);
-	if (proc->life.wanted && !proc->life.replacing) {
+	if (has_crashed(proc)) {
 		write_words(proc, info, usage);
 		log_warning("%s (pid %d) ended: %s (%s)", proto_role_name(proc->role),
 			    (int)proc->pid, proc->last, proc->words);
@@ -168,7 +175,7 @@ static void on_exit_fd(void *ctx, uint32_t events)
 	struct proc *proc = ctx;
 	struct rusage usage = {.ru_maxrss = 0};
 	siginfo_t info = {0};
-	bool exec_failed;
+	bool exec_failed, crashed;
 
 	(void)events;
 	/* libc's has no place for the usage. */
@@ -183,6 +190,7 @@ static void on_exit_fd(void *ctx, uint32_t events)
 		snprintf(proc->reason, sizeof(proc->reason), "%s can't be executed: install it",
 			 kinds[proc->role].program);
 	report_end(proc, &info, &usage);
+	crashed = has_crashed(proc);
 	close_channel(proc);
 	loop_remove(&proc->sup->loop, proc->pidfd);
 	close(proc->pidfd);
@@ -191,6 +199,8 @@ static void on_exit_fd(void *ctx, uint32_t events)
 	if (exec_failed)
 		children_event(proc, LIFE_FATAL);
 	children_event(proc, LIFE_EXITED);
+	if (crashed)
+		rollout_crashed(proc);
 	if (proc->sup->stopping)
 		stop_next(proc->sup);
 	else
@@ -274,6 +284,8 @@ static void do_give_up(struct proc *proc)
 		  proc->life.fatal ? "" : " after too many crashes in a row", proc->last);
 	if (proc->role == ROLE_VERIFIER)
 		configure_failed(sup, proc->last);
+	else if (rollout_given_up(proc))
+		return;
 	/* Tracing doesn't depend on polling. */
 	else if (proc->role != ROLE_POLLER && !sup->up && !sup->stopping)
 		children_stop(sup, proc->exit_code ? (int)proc->exit_code : EX_UNAVAILABLE);

@@ -14,20 +14,10 @@
 #include "common/log.h"
 #include "common/memfd.h"
 #include "supervisor/children.h"
-
-static void texts_drop(struct texts *texts)
-{
-	if (texts->fd >= 0)
-		close(texts->fd);
-	*texts = (struct texts){.fd = -1};
-}
-
-static void texts_move(struct texts *to, struct texts *from)
-{
-	texts_drop(to);
-	*to = *from;
-	*from = (struct texts){.fd = -1};
-}
+#include "supervisor/replace.h"
+#include "supervisor/rollout.h"
+#include "supervisor/texts.h"
+#include "supervisor/verdict.h"
 
 int configure_open(struct supervisor *sup, const char *path, int dir_fd)
 {
@@ -37,11 +27,12 @@ int configure_open(struct supervisor *sup, const char *path, int dir_fd)
 	char dir[PATH_MAX];
 
 	*conf = (struct configure){.dir_fd = -1,
-				   .local.fd = -1,
-				   .source.fd = -1,
-				   .trial_local.fd = -1,
-				   .trial_source.fd = -1,
-				   .waiting.fd = -1};
+				   .local = TEXTS_NONE,
+				   .source = TEXTS_NONE,
+				   .trial_local = TEXTS_NONE,
+				   .trial_source = TEXTS_NONE,
+				   .waiting = TEXTS_NONE};
+	sup->rollout.proven = TEXTS_NONE;
 	if (strlen(name) >= sizeof(conf->name) || (size_t)(name - path) >= sizeof(dir))
 		return -ENAMETOOLONG;
 	snprintf(conf->name, sizeof(conf->name), "%s", name);
@@ -107,6 +98,7 @@ static void begin_check(struct supervisor *sup)
 int configure_reload(struct supervisor *sup)
 {
 	struct configure *conf = &sup->configure;
+	char text[MSG_TEXT_MAX];
 	int err;
 
 	if (conf->checking) {
@@ -115,10 +107,9 @@ int configure_reload(struct supervisor *sup)
 	}
 	err = read_local(conf);
 	if (err) {
-		conf->applied = false;
-		snprintf(conf->verdict, sizeof(conf->verdict), "%.60s: can't be read: %s",
-			 conf->name, strerror(-err));
-		log_error("configuration %s", conf->verdict);
+		snprintf(text, sizeof(text), "%.60s: can't be read: %s", conf->name,
+			 strerror(-err));
+		verdict_on_local(sup, VERDICT_REFUSED, text);
 		return err;
 	}
 	begin_check(sup);
@@ -141,6 +132,7 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 	to->fd = dispatch_take_fd(fds, 0);
 	to->len_bytes = (uint32_t)sum;
 	to->what = *candidate;
+	to->digest = texts_digest(to);
 	if (!conf->checking)
 		begin_check(sup);
 	return 0;
@@ -149,9 +141,10 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 void configure_send_check(struct supervisor *sup)
 {
 	struct configure *conf = &sup->configure;
-	const struct texts *local = conf->trial_local.fd >= 0 ? &conf->trial_local : &conf->local;
+	const struct texts *local =
+		texts_are_there(&conf->trial_local) ? &conf->trial_local : &conf->local;
 	const struct texts *source =
-		conf->trial_source.fd >= 0 ? &conf->trial_source : &conf->source;
+		texts_are_there(&conf->trial_source) ? &conf->trial_source : rollout_proven(sup);
 	struct msg_check check = {.local.len_bytes = local->len_bytes};
 	int fds[2] = {local->fd, source->fd};
 	bool both = source->fd >= 0 && source->what.part_count > 0;
@@ -164,114 +157,64 @@ void configure_send_check(struct supervisor *sup)
 	(void)children_send(&sup->procs[ROLE_VERIFIER], MSG_CHECK, &check, fds, both ? 2 : 1);
 }
 
-/* Which children a change concerns. */
-static bool loader_differs(const struct config *a, const struct config *b)
+/* What is checked, and on what. */
+static bool is_reload(const struct configure *conf)
 {
-	return a->tracer != b->tracer || a->nat != b->nat || a->instance != b->instance ||
-	       a->families != b->families || a->record_open != b->record_open ||
-	       a->snapshot_interval_ms != b->snapshot_interval_ms ||
-	       a->ring_bytes != b->ring_bytes || a->conn_max != b->conn_max ||
-	       a->flow_max != b->flow_max || a->filter_count != b->filter_count ||
-	       memcmp(a->filters, b->filters, sizeof(a->filters)) != 0 ||
-	       strcmp(a->btf_path, b->btf_path) != 0;
+	return texts_are_there(&conf->trial_local);
 }
 
-static bool exporter_differs(const struct config *a, const struct config *b)
+static void tell(struct supervisor *sup, enum verdict verdict, const char *text,
+		 const struct msg_checked *checked)
 {
-	return a->output_format != b->output_format || a->live_max != b->live_max ||
-	       a->nat != b->nat || strcmp(a->output_path, b->output_path) != 0;
+	if (is_reload(&sup->configure))
+		verdict_on_local(sup, verdict, text);
+	else
+		verdict_on_source(sup, verdict, text, &sup->configure.trial_source, checked);
 }
 
-static bool poller_differs(const struct config *a, const struct config *b)
+/* What another directory said counts no more: once again, without it. */
+static void leave_source(struct supervisor *sup)
 {
-	return a->poll_interval_ms != b->poll_interval_ms ||
-	       strcmp(a->source_dir, b->source_dir) != 0;
-}
-
-static bool anything_differs(const struct config *a, const struct config *b)
-{
-	return loader_differs(a, b) || exporter_differs(a, b) || poller_differs(a, b);
-}
-
-/* Children learn a configuration at their start: who is concerned is replaced. */
-static void replace_children(struct supervisor *sup, const struct config *old, bool all)
-{
-	const struct config *new = &sup->configure.current.config;
-
-	if (all || loader_differs(old, new))
-		children_event(&sup->procs[ROLE_LOADER], LIFE_REPLACE);
-	/* A ring of another size comes with a new tracer: the exporter is replaced when it is
-	 * there. */
-	if (sup->up && old->ring_bytes == new->ring_bytes && (all || exporter_differs(old, new)))
-		children_event(&sup->procs[ROLE_EXPORTER], LIFE_REPLACE);
-	if (!sup->up)
-		return;
-	if (!new->source_dir[0])
-		children_event(&sup->procs[ROLE_POLLER], LIFE_STOP);
-	else if (all || poller_differs(old, new))
-		children_event(&sup->procs[ROLE_POLLER], LIFE_REPLACE);
-}
-
-static void answer_poller(struct supervisor *sup)
-{
-	struct configure *conf = &sup->configure;
-	struct msg_verdict verdict = {.applied = conf->applied, .version = conf->current.version};
-	struct proc *poller = &sup->procs[ROLE_POLLER];
-
-	memcpy(verdict.reason, conf->verdict, sizeof(verdict.reason));
-	if (poller->phase == PHASE_RUNNING && poller->life.state == LIFE_RUNNING)
-		(void)children_send(poller, MSG_VERDICT, &verdict, NULL, 0);
-}
-
-static void say_verdict(struct supervisor *sup, bool applied, const char *text)
-{
-	struct configure *conf = &sup->configure;
-
-	conf->applied = applied;
-	snprintf(conf->verdict, sizeof(conf->verdict), "%s", text);
-	if (conf->trial_source.fd >= 0)
-		answer_poller(sup);
+	texts_drop(&sup->configure.source);
+	verdict_forget_source(sup);
+	sup->configure.reload_waiting = true;
 }
 
 static void accept_trial(struct supervisor *sup, const struct config *config)
 {
 	struct configure *conf = &sup->configure;
 	struct config old = conf->current.config;
-	bool reload = conf->trial_local.fd >= 0;
+	bool reload = is_reload(conf), changed = reload || replace_is_due(&old, config);
+	enum verdict verdict;
 	char text[MSG_TEXT_MAX];
 
-	if (reload || anything_differs(&old, config)) {
+	if (changed) {
 		conf->current.version++;
 		conf->current.config = *config;
 	}
+	verdict = reload ? rollout_reload(sup) : rollout_source(sup, &old, changed);
 	snprintf(text, sizeof(text), "applied as version %u", conf->current.version);
-	say_verdict(sup, true, text);
-	log_info("configuration %s", text);
+	tell(sup, verdict, text, NULL);
 	if (reload)
 		texts_move(&conf->local, &conf->trial_local);
-	if (conf->trial_source.fd >= 0)
+	else
 		texts_move(&conf->source, &conf->trial_source);
 	replace_children(sup, &old, reload);
-	/* What another directory said counts no more: once again, without it. */
-	if (conf->source.fd >= 0 && strcmp(old.source_dir, config->source_dir) != 0) {
-		texts_drop(&conf->source);
-		conf->reload_waiting = true;
-	}
+	if (texts_are_there(&conf->source) && strcmp(old.source_dir, config->source_dir) != 0)
+		leave_source(sup);
 }
 
-static void refuse_trial(struct supervisor *sup, const char *text)
+static void refuse_trial(struct supervisor *sup, const char *text,
+			 const struct msg_checked *checked)
 {
-	say_verdict(sup, false, text);
-	log_error("configuration refused, %s: %s",
-		  sup->configure.current.version ? "the one in force stays" : "there is none yet",
-		  text);
+	tell(sup, VERDICT_REFUSED, text, checked);
 	texts_drop(&sup->configure.trial_local);
 	texts_drop(&sup->configure.trial_source);
 	if (!sup->configure.current.version)
 		children_stop(sup, EX_CONFIG);
 }
 
-/* A check has ended; what came meanwhile is next. */
+/* A check has ended; what came meanwhile is next, a reload first. */
 static void end_check(struct supervisor *sup)
 {
 	struct configure *conf = &sup->configure;
@@ -279,14 +222,14 @@ static void end_check(struct supervisor *sup)
 	conf->checking = false;
 	if (sup->stopping)
 		return;
-	if (conf->waiting.fd >= 0)
-		texts_move(&conf->trial_source, &conf->waiting);
 	if (conf->reload_waiting) {
 		conf->reload_waiting = false;
 		(void)configure_reload(sup);
 	}
-	if (!conf->checking && conf->trial_source.fd >= 0)
-		begin_check(sup);
+	if (conf->checking || !texts_are_there(&conf->waiting))
+		return;
+	texts_move(&conf->trial_source, &conf->waiting);
+	begin_check(sup);
 }
 
 static void log_errors(const struct msg_checked *checked)
@@ -317,6 +260,7 @@ static void errors_text(const struct msg_checked *checked, char *text, size_t ca
 
 int configure_checked(struct supervisor *sup, const struct msg_checked *checked)
 {
+	const char *rejected = rollout_rejected(sup, &sup->configure.trial_source);
 	char text[MSG_TEXT_MAX];
 
 	if (!sup->configure.checking)
@@ -329,12 +273,14 @@ int configure_checked(struct supervisor *sup, const struct msg_checked *checked)
 		if (checked->valid)
 			log_info("configuration is valid");
 		children_stop(sup, checked->valid ? EX_OK : EX_CONFIG);
-	} else if (checked->valid) {
-		accept_trial(sup, &checked->config);
-	} else {
+	} else if (!checked->valid) {
 		log_errors(checked);
 		errors_text(checked, text, sizeof(text));
-		refuse_trial(sup, text);
+		refuse_trial(sup, text, checked);
+	} else if (rejected) {
+		refuse_trial(sup, rejected, NULL);
+	} else {
+		accept_trial(sup, &checked->config);
 	}
 	end_check(sup);
 	return 0;
@@ -348,6 +294,6 @@ void configure_failed(struct supervisor *sup, const char *reason)
 		return;
 	snprintf(text, sizeof(text), "the verifier failed: %.200s", reason);
 	children_event(&sup->procs[ROLE_VERIFIER], LIFE_STOP);
-	refuse_trial(sup, text);
+	refuse_trial(sup, text, NULL);
 	end_check(sup);
 }

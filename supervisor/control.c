@@ -167,11 +167,17 @@ static int on_ask(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	struct client *client = ctx;
 
 	(void)fds;
-	if (msg->ask.ask != ASK_STATUS) {
+	switch (msg->ask.ask) {
+	case ASK_STATUS:
+		status_send(client->sup, client->fd);
+		break;
+	case ASK_HISTORY:
+		(void)control_answer(client->fd, MSG_HISTORY, &client->sup->verdicts.history);
+		break;
+	default:
 		client_hand_over(client, msg->ask.ask);
 		return 0;
 	}
-	status_send(client->sup, client->fd);
 	client_close(client);
 	return 0;
 }

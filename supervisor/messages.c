@@ -17,6 +17,7 @@
 #include "supervisor/custody.h"
 #include "supervisor/keep.h"
 #include "supervisor/nat.h"
+#include "supervisor/rollout.h"
 
 #define UNACCOUNTED_MS 60000u
 
@@ -305,6 +306,8 @@ static int on_stats(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 		warn_unaccounted(proc->sup);
 	if (proc->role == ROLE_EXPORTER)
 		nat_look_at(proc->sup, &msg->stats);
+	if (proc->role != ROLE_POLLER)
+		rollout_look(proc->sup);
 	return 0;
 }
 

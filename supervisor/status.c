@@ -7,6 +7,7 @@
 
 #include "supervisor/control.h"
 #include "supervisor/custody.h"
+#include "supervisor/verdict.h"
 
 static int send_supervisor(const struct supervisor *sup, int fd)
 {
@@ -84,8 +85,8 @@ static int send_summary(const struct supervisor *sup, int fd)
 		summary.degraded = 1;
 	summary.started_ns = sup->started_ns;
 	summary.config_version = sup->configure.current.version;
-	summary.config_applied = sup->configure.applied;
-	memcpy(summary.config_verdict, sup->configure.verdict, sizeof(summary.config_verdict));
+	summary.config_verdict = verdict_last(sup)->verdict;
+	memcpy(summary.config_reason, verdict_last(sup)->reason, sizeof(summary.config_reason));
 	summary.config = sup->configure.current.config;
 	/* The ledger first: what it has delivered must be in the counters that are read after it.
 	 */
@@ -94,6 +95,15 @@ static int send_summary(const struct supervisor *sup, int fd)
 	summary.hits_known = custody_filters(&sup->custody, summary.config_version, summary.hits,
 					     summary.cgroups);
 	return control_answer(fd, MSG_SUMMARY, &summary);
+}
+
+static int send_source(const struct supervisor *sup, int fd)
+{
+	static struct msg_source source;
+
+	source = sup->verdicts.source;
+	source.probation_left_ms = probation_left_ms(&sup->rollout.probation, loop_now_ms());
+	return control_answer(fd, MSG_SOURCE, &source);
 }
 
 void status_send(struct supervisor *sup, int fd)
@@ -117,6 +127,8 @@ void status_send(struct supervisor *sup, int fd)
 		err = control_answer(fd, MSG_PROBES, &sup->tracer);
 	if (!err)
 		err = send_trouble(sup, fd);
+	if (!err && sup->configure.current.config.source_dir[0])
+		err = send_source(sup, fd);
 	if (!err)
 		(void)send_summary(sup, fd);
 }

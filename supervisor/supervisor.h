@@ -13,6 +13,7 @@
 #include "supervisor/life.h"
 #include "supervisor/notify.h"
 #include "supervisor/options.h"
+#include "supervisor/probation.h"
 #include "supervisor/rate.h"
 
 struct supervisor;
@@ -62,6 +63,7 @@ struct nat {
 struct texts {
 	int fd; /* -1 = none */
 	uint32_t len_bytes;
+	uint64_t digest;           /* texts_digest(); 0 = not known */
 	struct msg_candidate what; /* no parts for the local file */
 };
 
@@ -77,8 +79,26 @@ struct configure {
 	bool reload_waiting;       /* SIGHUP while a check was under way */
 	bool checking;
 	struct msg_config current; /* version 0 = none yet */
-	bool applied;              /* what became of the last check */
-	char verdict[MSG_TEXT_MAX];
+};
+
+/* What became of configurations, for who asks. verdict.c */
+struct verdicts {
+	struct msg_source source; /* probation_left_ms is not kept */
+	struct msg_history history;
+};
+
+#define REJECTED_MAX 8u
+
+/* Probation of what a source sent, and the way back. rollout.c */
+struct rollout {
+	struct probation probation;
+	struct texts proven;         /* what the source had sent before; none = nothing */
+	struct config proven_config; /* in force with that */
+	uint32_t rejected_count;     /* ever; the last REJECTED_MAX are known */
+	struct {
+		uint64_t digest;
+		char why[MSG_TEXT_MAX];
+	} rejected[REJECTED_MAX];
 };
 
 #define LADDER_MAX  48u
@@ -133,6 +153,8 @@ struct supervisor {
 	uint32_t
 		ring_bytes; /* of the ring in custody: after a change not yet the configuration's */
 	struct configure configure;
+	struct rollout rollout;
+	struct verdicts verdicts;
 	struct control control;
 	struct notify notify;
 	struct upgrade upgrade;

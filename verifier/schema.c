@@ -43,6 +43,8 @@ static const struct schema_key keys[] = {
 	{"source.dir", SCHEMA_PATH, LOCAL, AT(source_dir), NULL, NULL, NULL, nothing},
 	{"source.interval", SCHEMA_DURATION, LOCAL, AT(poll_interval_ms),
 	 "60s", "100ms", "24h", NULL},
+	{"source.probation", SCHEMA_DURATION, LOCAL, AT(probation_ms),
+	 "60s", "100ms", "1h", NULL},
 };
 /* clang-format on */
 

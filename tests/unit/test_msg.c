@@ -94,6 +94,7 @@ static void config_body(struct config *c)
 	c->nat_buffer_bytes = within(CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX);
 	c->output_format = within(0, FORMAT_COUNT - 1);
 	c->poll_interval_ms = within(CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX);
+	c->probation_ms = within(CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX);
 	TEXT(c->btf_path);
 	TEXT(c->output_path);
 	TEXT(c->source_dir);
@@ -243,6 +244,7 @@ static void fill_verdict(union msg *m)
 {
 	m->verdict.applied = within(0, 1);
 	m->verdict.version = any32();
+	m->verdict.state = within(0, APPLY_STATE_COUNT - 1);
 	TEXT(m->verdict.reason);
 }
 
@@ -291,8 +293,8 @@ static void fill_summary(union msg *m)
 	m->summary.degraded = within(0, 1);
 	m->summary.started_ns = any64();
 	m->summary.config_version = any32();
-	m->summary.config_applied = within(0, 1);
-	TEXT(m->summary.config_verdict);
+	m->summary.config_verdict = within(0, VERDICT_COUNT - 1);
+	TEXT(m->summary.config_reason);
 	config_body(&m->summary.config);
 	for (size_t i = 0; i < COUNT(m->summary.counters); i++)
 		m->summary.counters[i] = any64();
@@ -343,6 +345,37 @@ static void fill_custody(union msg *m)
 static void fill_taken(union msg *m)
 {
 	m->taken.reserved = 0;
+}
+
+static void fill_source(union msg *m)
+{
+	struct msg_source *s = &m->source;
+
+	s->state = within(0, APPLY_STATE_COUNT - 1);
+	s->digest = any64();
+	s->probation_left_ms = any32();
+	TEXT(s->error);
+	s->part_count = within(0, MSG_PARTS_MAX);
+	for (uint32_t i = 0; i < s->part_count; i++) {
+		TEXT(s->parts[i].name);
+		s->parts[i].state = within(0, APPLY_STATE_COUNT - 1);
+		TEXT(s->parts[i].error);
+	}
+}
+
+static void fill_history(union msg *m)
+{
+	m->history.entry_count = within(0, MSG_HISTORY_MAX);
+	for (uint32_t i = 0; i < m->history.entry_count; i++) {
+		struct msg_history_entry *entry = &m->history.entries[i];
+
+		entry->at_ns = any64();
+		entry->times = any32();
+		entry->verdict = within(0, VERDICT_COUNT - 1);
+		entry->by_source = within(0, 1);
+		entry->version = any32();
+		TEXT(entry->reason);
+	}
 }
 
 /* Every message of the catalogue has one, or this doesn't compile. */
@@ -603,16 +636,17 @@ static const struct range {
 	{MSG_CONFIG, {3, 12}, CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX},
 	{MSG_CONFIG, {3, 13}, 0, FORMAT_COUNT - 1},
 	{MSG_CONFIG, {3, 14}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
-	{MSG_CONFIG, {3, 18, 1, 1}, 0, 1},
-	{MSG_CONFIG, {3, 18, 1, 2}, 1, 3},
-	{MSG_CONFIG, {3, 18, 1, 3}, 0, 128},
-	{MSG_CONFIG, {3, 18, 1, 4}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 18, 1, 5}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 18, 1, 6, 4}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 18, 1, 7, 1}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 18, 1, 8}, 1, 3},
-	{MSG_CONFIG, {3, 18, 1, 9}, 0, 1},
-	{MSG_CONFIG, {3, 18, 1, 10}, 0, SAMPLE_MAX},
+	{MSG_CONFIG, {3, 15}, CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX},
+	{MSG_CONFIG, {3, 19, 1, 1}, 0, 1},
+	{MSG_CONFIG, {3, 19, 1, 2}, 1, 3},
+	{MSG_CONFIG, {3, 19, 1, 3}, 0, 128},
+	{MSG_CONFIG, {3, 19, 1, 4}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 19, 1, 5}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 19, 1, 6, 4}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 19, 1, 7, 1}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 19, 1, 8}, 1, 3},
+	{MSG_CONFIG, {3, 19, 1, 9}, 0, 1},
+	{MSG_CONFIG, {3, 19, 1, 10}, 0, SAMPLE_MAX},
 	{MSG_START, {2, 3, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
 	{MSG_OUTCOME, {2}, 0, TRACER_COUNT - 1},
@@ -633,6 +667,7 @@ static const struct range {
 	{MSG_CHECKED, {2}, 0, 1},
 	{MSG_CHECKED, {4, 1, 2}, 0, UINT32_MAX},
 	{MSG_VERDICT, {2}, 0, 1},
+	{MSG_VERDICT, {4}, 0, APPLY_STATE_COUNT - 1},
 	{MSG_CLIENT, {2}, ASK_LIST, ASK_TAIL},
 	{MSG_FAIL, {2}, 0, 1},
 	{MSG_FAIL, {3}, 1, 125},
@@ -645,11 +680,16 @@ static const struct range {
 	{MSG_TROUBLE, {3, 1, 1}, 0, TELEMETRY_ROWS - 1},
 	{MSG_TROUBLE, {3, 1, 2}, 0, TELEMETRY_ERRNOS - 1},
 	{MSG_SUMMARY, {2}, 0, 1},
+	{MSG_SUMMARY, {6}, 0, VERDICT_COUNT - 1},
 	{MSG_SUMMARY, {11}, 0, 1},
 	{MSG_DONE, {2}, 0, 1},
 	{MSG_TAKEN, {2}, 0, 0},
 	{MSG_CUSTODY, {2}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
 	{MSG_CUSTODY, {3, 2}, 0, UINT32_MAX},
+	{MSG_SOURCE, {2}, 0, APPLY_STATE_COUNT - 1},
+	{MSG_SOURCE, {6, 1, 2}, 0, APPLY_STATE_COUNT - 1},
+	{MSG_HISTORY, {2, 1, 3}, 0, VERDICT_COUNT - 1},
+	{MSG_HISTORY, {2, 1, 4}, 0, 1},
 };
 
 /* Random contents in which every list has an element. */
@@ -665,7 +705,9 @@ static int pack_with_elements(enum msg_type type)
 		 (type == MSG_TROUBLE &&
 		  !(sent.trouble.outcome_count && sent.trouble.refusal_count)) ||
 		 (type == MSG_CANDIDATE && !sent.candidate.part_count) ||
-		 (type == MSG_CHECKED && !sent.checked.error_count));
+		 (type == MSG_CHECKED && !sent.checked.error_count) ||
+		 (type == MSG_SOURCE && !sent.source.part_count) ||
+		 (type == MSG_HISTORY && !sent.history.entry_count));
 	return len;
 }
 

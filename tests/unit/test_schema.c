@@ -72,6 +72,7 @@ static void test_schema_says_nothing_means_defaults(void **state)
 		assert_int_equal(config.nat_max, 7710);
 		assert_int_equal(config.output_format, FORMAT_AUTO);
 		assert_int_equal(config.poll_interval_ms, 60000);
+		assert_int_equal(config.probation_ms, 60000);
 		assert_string_equal(config.output_path, "-");
 		assert_string_equal(config.source_dir, "");
 		assert_int_equal(config.filter_count, 0);
@@ -80,16 +81,17 @@ static void test_schema_says_nothing_means_defaults(void **state)
 
 static void test_schema_reads_every_key(void **state)
 {
-	struct config config = valid("tracer: tracepoint\n"
-				     "instance: eks-fargate\n"
-				     "btf: /boot/btf\n"
-				     "families: [ipv6]\n"
-				     "snapshot_interval: 250ms\n"
-				     "records:\n  open: true\n"
-				     "nat: true\n"
-				     "memory_budget: 64MiB\n"
-				     "output: {format: json, path: /var/log/records.json}\n"
-				     "source: {dir: /etc/conntrace/conf.d, interval: 5m}\n");
+	struct config config =
+		valid("tracer: tracepoint\n"
+		      "instance: eks-fargate\n"
+		      "btf: /boot/btf\n"
+		      "families: [ipv6]\n"
+		      "snapshot_interval: 250ms\n"
+		      "records:\n  open: true\n"
+		      "nat: true\n"
+		      "memory_budget: 64MiB\n"
+		      "output: {format: json, path: /var/log/records.json}\n"
+		      "source: {dir: /etc/conntrace/conf.d, interval: 5m, probation: 90s}\n");
 
 	(void)state;
 	assert_int_equal(config.tracer, TRACER_TRACEPOINT);
@@ -108,6 +110,7 @@ static void test_schema_reads_every_key(void **state)
 	assert_string_equal(config.output_path, "/var/log/records.json");
 	assert_string_equal(config.source_dir, "/etc/conntrace/conf.d");
 	assert_int_equal(config.poll_interval_ms, 300000);
+	assert_int_equal(config.probation_ms, 90000);
 }
 
 static void test_schema_reads_filters(void **state)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Texts of a configuration as the supervisor has them: a sealed memfd that it does not read. */
+#ifndef SUPERVISOR_TEXTS_H
+#define SUPERVISOR_TEXTS_H
+
+#include "supervisor/supervisor.h"
+
+#define TEXTS_NONE ((struct texts){.fd = -1})
+
+bool texts_are_there(const struct texts *texts);
+
+/* Close and forget them. */
+void texts_drop(struct texts *texts);
+
+/* *from becomes *to, whose own are dropped; *from is empty then. */
+void texts_move(struct texts *to, struct texts *from);
+
+/*
+ * A number that differs when names or bytes differ (fnv.h), 0 if there is no memory to tell.
+ * Whoever could make two that agree is who sends them, and only keeps his own from being tried.
+ */
+uint64_t texts_digest(const struct texts *texts);
+
+#endif
