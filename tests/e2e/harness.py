@@ -92,6 +92,14 @@ class Tracer:
         with open(self.config_path, "w", encoding="utf-8") as f:
             f.write(text)
 
+    def put(self, name, text):
+        """A file into the source, whole at once."""
+        path = os.path.join(self.source, name)
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(path + ".new", 0o644)
+        os.rename(path + ".new", path)
+
     def start(self, wait=True):
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.proc = subprocess.Popen(

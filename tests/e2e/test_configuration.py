@@ -9,14 +9,6 @@ from harness import (CHILDREN, Tracer, check, conngen, equal, main, network_name
                      wait_until)
 
 
-def put(tracer, name, text):
-    path = os.path.join(tracer.source, name)
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write(text)
-    os.chmod(path + ".new", 0o644)
-    os.rename(path + ".new", path)
-
-
 def config(tracer):
     return tracer.status()["config"]
 
@@ -31,7 +23,7 @@ def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
         supervisor = tracer.process("supervisor")["pid"]
         equal(config(tracer)["snapshot_interval_ms"], 10000, "default interval")
 
-        put(tracer, "10-fast.yaml", "snapshot_interval: 300ms\n"
+        tracer.put("10-fast.yaml", "snapshot_interval: 300ms\n"
             "filters:\n  - exclude: {cidr: 127.0.0.0/8, port: 7001}\n")
         # One poll (200 ms, after at most a second of a first success) and the check.
         wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 300, 2.0)
@@ -50,7 +42,7 @@ def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
                  lambda: tracer.process("loader")["stats"]["walks"] >= walks + 4, 4)
 
         version = config(tracer)["version"]
-        put(tracer, "20-broken.yaml", "families: [ipv4]\nsnapshot_interval: fast\n")
+        tracer.put("20-broken.yaml", "families: [ipv4]\nsnapshot_interval: fast\n")
         wait_for("refused", lambda: not config(tracer)["applied"], 3)
         verdict = config(tracer)["verdict"]
         check("20-broken.yaml:2:" in verdict and "snapshot_interval" in verdict, verdict)
@@ -68,7 +60,7 @@ def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
 def test_a_source_file_may_not_set_what_is_local():
     with Tracer(source=True) as tracer:
         wait_for("all run", lambda: all_run(tracer))
-        put(tracer, "a.yaml", "output: {path: /tmp/elsewhere}\n")
+        tracer.put("a.yaml", "output: {path: /tmp/elsewhere}\n")
         wait_for("refused", lambda: not config(tracer)["applied"], 3)
         check("only in the local configuration" in config(tracer)["verdict"],
               config(tracer)["verdict"])
@@ -77,9 +69,9 @@ def test_a_source_file_may_not_set_what_is_local():
 def test_a_file_that_others_may_write_is_not_taken():
     with Tracer(source=True) as tracer:
         wait_for("all run", lambda: all_run(tracer))
-        put(tracer, "a.yaml", "snapshot_interval: 400ms\n")
+        tracer.put("a.yaml", "snapshot_interval: 400ms\n")
         wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 400, 3)
-        put(tracer, "b.yaml", "snapshot_interval: 500ms\n")
+        tracer.put("b.yaml", "snapshot_interval: 500ms\n")
         os.chmod(os.path.join(tracer.source, "b.yaml"), 0o666)
         wait_for("refused", lambda: "b.yaml" in tracer.text() and "chmod go-w" in tracer.text(), 4)
 
@@ -110,7 +102,7 @@ def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():
 def test_what_is_no_longer_fetched_is_no_longer_in_force():
     with Tracer(source=True) as tracer:
         wait_for("all run", lambda: all_run(tracer))
-        put(tracer, "a.yaml", "snapshot_interval: 400ms\n")
+        tracer.put("a.yaml", "snapshot_interval: 400ms\n")
         wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 400, 3)
         # The file goes while no poller looks.
         pid = tracer.process("poller")["pid"]
@@ -119,7 +111,7 @@ def test_what_is_no_longer_fetched_is_no_longer_in_force():
         os.kill(pid, signal.SIGKILL)
         wait_for("the default again", lambda: config(tracer)["snapshot_interval_ms"] == 10000, 5)
         # The source itself goes.
-        put(tracer, "a.yaml", "snapshot_interval: 500ms\n")
+        tracer.put("a.yaml", "snapshot_interval: 500ms\n")
         wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 500, 3)
         tracer.write_config(f"output: {{format: json, path: {tracer.records_path}}}\n")
         tracer.proc.send_signal(signal.SIGHUP)
