@@ -240,7 +240,6 @@ static void put_parts(struct jsonbuf *json, const struct msg_source *source)
 static void put_source(struct jsonbuf *json, const struct status *status)
 {
 	const struct msg_source *source = &status->source;
-	char digest[24];
 
 	jsonbuf_key(json, "source");
 	if (!status->has_source) {
@@ -250,8 +249,6 @@ static void put_source(struct jsonbuf *json, const struct status *status)
 	jsonbuf_open(json, '{');
 	put_number(json, "state", source->state);
 	put_text(json, "error", source->error);
-	snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)source->digest);
-	put_text(json, "digest", source->digest ? digest : "");
 	put_number(json, "probation_left_ms", source->probation_left_ms);
 	put_number(json, "errors_in_row", status_poller_number(status, STAT_POLLER_errors_in_row));
 	put_number(json, "next_poll_ms", status_poller_number(status, STAT_POLLER_next_poll_ms));

@@ -181,8 +181,6 @@ static void print_source(const struct status *status)
 	if (!status->has_source)
 		return;
 	printf("\nsource: %s", status_apply_state(source->state));
-	if (source->digest)
-		printf(", content %016llx", (unsigned long long)source->digest);
 	if (source->probation_left_ms)
 		printf(", %u ms of its probation left", source->probation_left_ms);
 	printf("\n  errors in a row %llu, next poll in %llu ms\n",

@@ -314,7 +314,6 @@ FORMAT(part_state, msg_part_state);
 
 static const struct msgfmt_field source_fields[] = {
 	UINT(msg_source, state, 0, APPLY_STATE_COUNT - 1),
-	ANY64(msg_source, digest),
 	ANY32(msg_source, probation_left_ms),
 	STRING(msg_source, error),
 	LIST(msg_source, parts, part_count, &part_state),

@@ -270,7 +270,6 @@ struct msg_part_state {
 /* What the source sent last. */
 struct msg_source {
 	uint32_t state;             /* enum apply_state, of all parts together */
-	uint64_t digest;            /* of all parts; 0 = nothing came yet */
 	uint32_t probation_left_ms; /* 0 = there is none */
 	char error[MSG_TEXT_MAX];
 	uint32_t part_count;

@@ -132,7 +132,6 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 	to->fd = dispatch_take_fd(fds, 0);
 	to->len_bytes = (uint32_t)sum;
 	to->what = *candidate;
-	to->digest = texts_digest(to);
 	if (!conf->checking)
 		begin_check(sup);
 	return 0;
@@ -260,7 +259,9 @@ static void errors_text(const struct msg_checked *checked, char *text, size_t ca
 
 int configure_checked(struct supervisor *sup, const struct msg_checked *checked)
 {
-	const char *rejected = rollout_rejected(sup, &sup->configure.trial_source);
+	/* Who asks for a reload has a reason to try it again. */
+	const char *rejected =
+		is_reload(&sup->configure) ? NULL : rollout_rejected(sup, &checked->config);
 	char text[MSG_TEXT_MAX];
 
 	if (!sup->configure.checking)

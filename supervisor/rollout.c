@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/fnv.h"
 #include "supervisor/children.h"
 #include "supervisor/custody.h"
 #include "supervisor/replace.h"
@@ -47,11 +48,17 @@ static struct probation_look look_now(const struct supervisor *sup)
 
 /* --- the way back --- */
 
-static void reject(struct rollout *rollout, const struct texts *texts, const char *why)
+/* Whoever could make two that agree is who sends them, and only keeps his own from being tried. */
+static uint64_t digest(const struct config *config)
+{
+	return fnv1a(FNV1A_START, config, sizeof(*config));
+}
+
+static void reject(struct rollout *rollout, const struct config *config, const char *why)
 {
 	uint32_t at = rollout->rejected_count++ % REJECTED_MAX;
 
-	rollout->rejected[at].digest = texts->digest;
+	rollout->rejected[at].digest = digest(config);
 	snprintf(rollout->rejected[at].why, sizeof(rollout->rejected[at].why), "%s", why);
 }
 
@@ -76,7 +83,7 @@ static void roll_back(struct supervisor *sup, const char *cause)
 		 "version %u was rolled back: %.120s; version %u is as before; not tried again "
 		 "until it changes or by SIGHUP",
 		 version, cause, conf->current.version);
-	reject(rollout, &conf->source, text);
+	reject(rollout, &failed, text);
 	verdict_on_source(sup, VERDICT_ROLLED_BACK, text, &conf->source, NULL);
 	texts_move(&conf->source, &rollout->proven);
 	replace_children(sup, &failed, false);
@@ -194,14 +201,15 @@ const struct texts *rollout_proven(const struct supervisor *sup)
 	return sup->rollout.probation.under_way ? &sup->rollout.proven : &sup->configure.source;
 }
 
-const char *rollout_rejected(const struct supervisor *sup, const struct texts *texts)
+const char *rollout_rejected(const struct supervisor *sup, const struct config *config)
 {
 	const struct rollout *rollout = &sup->rollout;
 	uint32_t count =
 		rollout->rejected_count < REJECTED_MAX ? rollout->rejected_count : REJECTED_MAX;
+	uint64_t wanted = digest(config);
 
 	for (uint32_t i = 0; i < count; i++)
-		if (rollout->rejected[i].digest && rollout->rejected[i].digest == texts->digest)
+		if (rollout->rejected[i].digest == wanted)
 			return rollout->rejected[i].why;
 	return NULL;
 }

@@ -24,8 +24,8 @@ enum verdict rollout_reload(struct supervisor *sup);
 /* What a source sent and that is in force, not on probation. */
 const struct texts *rollout_proven(const struct supervisor *sup);
 
-/* Why these are not tried again; NULL: they may be. */
-const char *rollout_rejected(const struct supervisor *sup, const struct texts *texts);
+/* Why this is not tried again; NULL: it may be. */
+const char *rollout_rejected(const struct supervisor *sup, const struct config *config);
 
 /* Loader or exporter sent its numbers. */
 void rollout_look(struct supervisor *sup);

@@ -63,7 +63,6 @@ struct nat {
 struct texts {
 	int fd; /* -1 = none */
 	uint32_t len_bytes;
-	uint64_t digest;           /* texts_digest(); 0 = not known */
 	struct msg_candidate what; /* no parts for the local file */
 };
 
@@ -96,7 +95,7 @@ struct rollout {
 	struct config proven_config; /* in force with that */
 	uint32_t rejected_count;     /* ever; the last REJECTED_MAX are known */
 	struct {
-		uint64_t digest;
+		uint64_t digest; /* of the configuration that it makes */
 		char why[MSG_TEXT_MAX];
 	} rejected[REJECTED_MAX];
 };

@@ -15,10 +15,4 @@ void texts_drop(struct texts *texts);
 /* *from becomes *to, whose own are dropped; *from is empty then. */
 void texts_move(struct texts *to, struct texts *from);
 
-/*
- * A number that differs when names or bytes differ (fnv.h), 0 if there is no memory to tell.
- * Whoever could make two that agree is who sends them, and only keeps his own from being tried.
- */
-uint64_t texts_digest(const struct texts *texts);
-
 #endif

@@ -121,7 +121,6 @@ void verdict_on_source(struct supervisor *sup, enum verdict verdict, const char 
 
 	say(sup, verdict, true, text);
 	source->state = states[verdict];
-	source->digest = texts->digest;
 	snprintf(source->error, sizeof(source->error), "%s", verdict < VERDICT_REFUSED ? "" : text);
 	tell_parts(source, &texts->what, checked);
 	answer_poller(sup);

@@ -49,7 +49,7 @@ def config(tracer):
 
 
 def all_run(tracer):
-    return all(tracer.running(c) for c in CHILDREN) and source(tracer)["digest"]
+    return all(tracer.running(c) for c in CHILDREN) and source(tracer)["state"]
 
 
 def rolled_back(tracer, version):

@@ -352,7 +352,6 @@ static void fill_source(union msg *m)
 	struct msg_source *s = &m->source;
 
 	s->state = within(0, APPLY_STATE_COUNT - 1);
-	s->digest = any64();
 	s->probation_left_ms = any32();
 	TEXT(s->error);
 	s->part_count = within(0, MSG_PARTS_MAX);
@@ -687,7 +686,7 @@ static const struct range {
 	{MSG_CUSTODY, {2}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
 	{MSG_CUSTODY, {3, 2}, 0, UINT32_MAX},
 	{MSG_SOURCE, {2}, 0, APPLY_STATE_COUNT - 1},
-	{MSG_SOURCE, {6, 1, 2}, 0, APPLY_STATE_COUNT - 1},
+	{MSG_SOURCE, {5, 1, 2}, 0, APPLY_STATE_COUNT - 1},
 	{MSG_HISTORY, {2, 1, 3}, 0, VERDICT_COUNT - 1},
 	{MSG_HISTORY, {2, 1, 4}, 0, 1},
 };
