@@ -46,6 +46,7 @@ COMMON := \
 	common/cgroupfs.c \
 	common/chan.c \
 	common/config.c \
+	common/counters.c \
 	common/dispatch.c \
 	common/io.c \
 	common/log.c \
@@ -128,6 +129,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/sandbox.c \
 	loader/settings.c \
 	loader/tracer.c \
+	loader/unseen.c \
 	loader/walk.c \
 	loader/walker.c
 conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
@@ -155,8 +157,7 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	exporter/ring.c \
 	exporter/sandbox.c \
 	exporter/sink.c \
-	exporter/table.c \
-	exporter/unmet.c
+	exporter/table.c
 conntrace-exporter_LIB := -lmsgpackc -lcap -lnl-3
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
@@ -311,7 +312,7 @@ test_exporter_sandbox_SRC := exporter/sandbox.c common/landlock.c common/seccomp
 test_inherit_SRC := supervisor/inherit.c supervisor/spawn.c common/chan.c common/log.c
 test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
-test_keep_SRC := supervisor/custody.c supervisor/inherit.c supervisor/keep.c \
+test_keep_SRC := common/counters.c supervisor/custody.c supervisor/inherit.c supervisor/keep.c \
 	supervisor/notify.c supervisor/spawn.c common/chan.c common/io.c common/log.c common/memfd.c $(DISPATCH)
 test_keep_LIB := -lmsgpackc
 test_last_words_SRC := supervisor/last_words.c common/proto.c
@@ -364,7 +365,7 @@ test_tuf_json_LIB := -ljansson
 test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
 test_tuf_names_LIB := $(TUF_LIB)
 test_wholefile_SRC := common/io.c common/wholefile.c
-test_unmet_SRC := exporter/unmet.c
+test_unseen_SRC := common/counters.c loader/unseen.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
 test_tracer_LIB := -lmsgpackc $(LIBBPF)
 

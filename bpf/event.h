@@ -413,14 +413,15 @@ struct settings {
 	__ct_u32 layout; /* SETTINGS_LAYOUT of who made these maps */
 	__ct_u32 pad;
 	__ct_u64 walk_seq; /* the next number of EVENT_CPU_WALK */
+	__ct_u64 walk_met; /* connections and flows met by the last whole walk */
 	struct settings_slot slots[2];
 };
-_Static_assert(sizeof(struct settings) == 2408, "settings: size");
+_Static_assert(sizeof(struct settings) == 2416, "settings: size");
 _Static_assert(offsetof(struct settings, generation) == 32, "settings: test_succession.py, too");
 _Static_assert(offsetof(struct settings, layout) == 40, "settings: test_succession.py, too");
 
 /* Raised when what a map holds means something else without having another size. */
-#define SETTINGS_LAYOUT 2u
+#define SETTINGS_LAYOUT 3u
 
 /*
  * How often each filter decided about a record, in a mmapable array: for each settings slot a row a

@@ -115,15 +115,18 @@ static __always_inline void snapshot_end(bool whole)
 	__u32 zero = 0;
 	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
 	const struct settings_slot *slot = settings_get();
+	__u64 met = walk_tally.live + walk_flow_tally.live;
 	struct event *event;
 
+	if (all && whole)
+		all->walk_met = met;
 	report_fill(&walk_report, EVENT_WALK, 0, NULL);
 	walk_report.cpu = EVENT_CPU_WALK;
 	event = event_reserve(&walk_report);
 	if (!event)
 		return;
 	event->walk_id = all ? all->walk_id : 0;
-	event->walk_live = walk_tally.live + walk_flow_tally.live;
+	event->walk_live = met;
 	event->walk_left = walk_tally.left + walk_flow_tally.left;
 	event->walk_generation = snapshot_generation();
 	event->walk_settings = slot ? slot->revision : 0;

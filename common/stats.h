@@ -31,7 +31,6 @@
 	X(records, "records read from the ring by this process") \
 	X(live, "live connections in the table") \
 	X(walk_live, "live connections at the last complete walk") \
-	X(unmet, "connections counted as live that none of the last walks met: their end was unseen") \
 	X(ring_used, "bytes waiting in the ring") \
 	X(clients, "command-line clients being served") \
 	X(cgroups, "cgroups known, those that are gone included") \

@@ -2,7 +2,6 @@
 #include "exporter/counters.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -26,17 +25,4 @@ int counters_open(const struct counters **slots, int fd)
 	}
 	*slots = map;
 	return 0;
-}
-
-void counters_sum(const struct counters *slots, struct counters *sum)
-{
-	uint64_t *sums = (uint64_t *)sum;
-
-	memset(sum, 0, sizeof(*sum));
-	for (uint32_t slot = 0; slot < COUNTER_SLOTS; slot++) {
-		const uint64_t *values = (const uint64_t *)&slots[slot];
-
-		for (size_t i = 0; i < sizeof(*sum) / sizeof(*sums); i++)
-			sums[i] += __atomic_load_n(&values[i], __ATOMIC_RELAXED);
-	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel's counters, to read. */
+/* The kernel's counters, as the exporter has them. */
 #ifndef EXPORTER_COUNTERS_H
 #define EXPORTER_COUNTERS_H
 
@@ -11,8 +11,5 @@
  * as the process lives.
  */
 int counters_open(const struct counters **slots, int fd);
-
-/* Add up the slots. Each counter only ever grows, from one call to the next, too. */
-void counters_sum(const struct counters *slots, struct counters *sum);
 
 #endif

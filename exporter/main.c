@@ -314,7 +314,6 @@ static void on_stats(void *ctx, struct msg_stats *stats)
 	stats->values[STAT_EXPORTER_records] = pump->records;
 	stats->values[STAT_EXPORTER_live] = pump->live.count;
 	stats->values[STAT_EXPORTER_walk_live] = pump->walk_live;
-	stats->values[STAT_EXPORTER_unmet] = pump->unmet.count;
 	stats->values[STAT_EXPORTER_ring_used] = ring_used(&pump->ring);
 	stats->values[STAT_EXPORTER_clients] = pump->clients.count;
 	stats->values[STAT_EXPORTER_cgroups] = pump->cgroups.cache.count;

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "common/counters.h"
 #include "common/log.h"
 #include "exporter/counters.h"
 #include "exporter/decode.h"
@@ -184,21 +185,11 @@ static void keep_live(struct pump *pump, const struct event *event)
 	}
 }
 
-static uint64_t live_by_counters(const struct pump *pump)
-{
-	struct counters c;
-
-	counters_sum(pump->counters, &c);
-	return c.opened_connect + c.opened_accept + c.opened_seeded + c.opened_partial +
-	       c.opened_flow - c.closed;
-}
-
 static void end_whole_walk(struct pump *pump, const struct event *event)
 {
 	/* What was left out may well be live. */
 	if (!event->walk_left)
 		live_walk(&pump->live, event->walk_generation);
-	pump->doubt |= unmet_walk(&pump->unmet, live_by_counters(pump), event->walk_live);
 	pump->walk_live = event->walk_live;
 }
 

@@ -18,7 +18,6 @@
 #include "exporter/nat.h"
 #include "exporter/ring.h"
 #include "exporter/sink.h"
-#include "exporter/unmet.h"
 
 /* Records handled before control has its turn. */
 #define PUMP_TURN_RECORDS 1024u
@@ -49,7 +48,6 @@ struct pump {
 	uint32_t walk_settings; /* what it was filtered by; 0 = no walk was seen */
 	bool doubt;             /* the table may lack live connections, or hold some that ended */
 	bool unlisted;          /* it was full */
-	struct unmet unmet;
 	uint64_t missed;           /* ends that no record told, by the latest look */
 	uint64_t malformed;        /* in the batch under way */
 	uint64_t failing_since_ms; /* 0 = the sink takes what it gets */

@@ -307,10 +307,11 @@ static enum step_result step_settings(struct ladder *ladder, struct report *repo
 	const struct msg_config *config = ladder->config;
 	uint32_t absent;
 	int err = settings_open(&ladder->shared, ladder->tracer.maps[TRACER_SETTINGS],
-				ladder->tracer.maps[TRACER_HITS]);
+				ladder->tracer.maps[TRACER_HITS],
+				ladder->tracer.maps[TRACER_COUNTERS]);
 
 	if (err) {
-		say(report, "maps settings and hits: %s", strerror(-err));
+		say(report, "maps settings, hits and counters: %s", strerror(-err));
 		return STEP_FAILED;
 	}
 	settings_apply(&ladder->shared, &config->config, config->version, ladder->cgroups_fd);

@@ -84,7 +84,7 @@ static int open_walker(struct loader *loader)
 	loader->walker = (struct walker){
 		.links = {[WALK_WHOLE] = {flows, tracer_walk_link(tracer)},
 			  [WALK_FILES] = {flows, tracer_seed_link(tracer)}},
-		.settings = loader->ladder.shared.settings,
+		.maps = loader->ladder.shared,
 	};
 	return walker_open(&loader->walker, &loader->child.loop);
 }

@@ -22,13 +22,16 @@ static void *map_shared(int fd, size_t len)
 	return mapped == MAP_FAILED ? NULL : mapped;
 }
 
-int settings_open(struct settings_maps *maps, int settings_fd, int hits_fd)
+int settings_open(struct settings_maps *maps, int settings_fd, int hits_fd, int counters_fd)
 {
 	maps->settings = map_shared(settings_fd, sizeof(*maps->settings));
 	if (!maps->settings)
 		return -errno;
 	maps->hits = map_shared(hits_fd, HITS_SLOTS * sizeof(*maps->hits));
-	return maps->hits ? 0 : -errno;
+	if (!maps->hits)
+		return -errno;
+	maps->counters = map_shared(counters_fd, COUNTER_SLOTS * sizeof(*maps->counters));
+	return maps->counters ? 0 : -errno;
 }
 
 /* --- cgroups --- */

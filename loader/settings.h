@@ -14,11 +14,12 @@
 
 struct settings_maps {
 	struct settings *settings;
-	struct hits *hits; /* HITS_SLOTS */
+	struct hits *hits;         /* HITS_SLOTS */
+	struct counters *counters; /* COUNTER_SLOTS */
 };
 
-/* Map both. They stay mapped as long as the process lives. Returns 0 or a negative errno. */
-int settings_open(struct settings_maps *maps, int settings_fd, int hits_fd);
+/* Map them. They stay mapped as long as the process lives. Returns 0 or a negative errno. */
+int settings_open(struct settings_maps *maps, int settings_fd, int hits_fd, int counters_fd);
 
 /*
  * Put a configuration in force: the slot nobody reads is filled and its hits cleared, then it is

@@ -3,13 +3,42 @@
 
 #include <string.h>
 
+#include "common/counters.h"
 #include "common/log.h"
-#include "loader/settings.h"
 
 #define NS_PER_MS 1000000u
 
+/* No walk has ended since. */
+#define MET_UNKNOWN UINT64_MAX
+
+static void begin_account(struct walker *walker)
+{
+	struct counters sum;
+
+	walker->maps.settings->walk_met = MET_UNKNOWN;
+	counters_sum(walker->maps.counters, &sum);
+	unseen_begin(&walker->unseen, &sum);
+}
+
+/* Ends that no program saw are counted, so that a loss marker tells them. */
+static void end_account(struct walker *walker)
+{
+	uint64_t gone, met = walker->maps.settings->walk_met;
+	struct counters *slot = walker->maps.counters;
+	struct counters sum;
+
+	if (met == MET_UNKNOWN)
+		return;
+	counters_sum(walker->maps.counters, &sum);
+	gone = unseen_end(&walker->unseen, &sum, met);
+	__atomic_fetch_add(&slot->closed, gone, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&slot->lost_unseen, gone, __ATOMIC_RELAXED);
+}
+
 static void begin(struct walker *walker, enum walk_way way, uint64_t id)
 {
+	if (way == WALK_WHOLE)
+		begin_account(walker);
 	walk_begin(&walker->walk, walker->links[way], WALK_ITERATORS_MAX, id != 0);
 	walker->way = way;
 	walker->under_way = true;
@@ -39,13 +68,15 @@ static bool go_on(struct walker *walker, uint64_t *pause_ns)
 		[WALK_WHOLE] = "the connections", [WALK_FILES] = "all files"};
 	int got;
 
-	settings_set_walk(walker->settings, walker->id,
+	settings_set_walk(walker->maps.settings, walker->id,
 			  loop_now_ns() + walk_waits_ns(&walker->walk));
 	got = walk_step(&walker->walk, &walker->stats[walker->way], pause_ns);
 	if (got == 1)
 		return true;
 	if (got < 0)
 		log_warning("walk over %s: %s", over[walker->way], strerror(-got));
+	else if (walker->way == WALK_WHOLE)
+		end_account(walker);
 	walker->under_way = false;
 	*pause_ns = NS_PER_MS;
 	return begin_next(walker);

@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bpf/event.h"
 #include "common/loop.h"
+#include "loader/settings.h"
+#include "loader/unseen.h"
 #include "loader/walk.h"
 
 /* What is walked over, after the UDP flows. */
@@ -20,8 +21,9 @@ enum walk_way {
 
 struct walker {
 	int links[WALK_WAYS][WALK_ITERATORS_MAX]; /* -1 = none */
-	struct settings *settings;
+	struct settings_maps maps;
 	struct walk_stats stats[WALK_WAYS];
+	struct unseen unseen;
 
 	struct walk walk;
 	enum walk_way way;
@@ -32,7 +34,7 @@ struct walker {
 	int pause_fd;     /* timer */
 };
 
-/* links and settings are set. Returns 0 or a negative errno. */
+/* links and maps are set. Returns 0 or a negative errno. */
 int walker_open(struct walker *walker, struct loop *loop);
 
 /*

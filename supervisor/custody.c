@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/counters.h"
+
 #define COUNTERS_BYTES  (COUNTER_SLOTS * sizeof(struct counters))
 #define TELEMETRY_BYTES (TELEMETRY_ROWS * sizeof(struct telemetry))
 #define HITS_BYTES      (HITS_SLOTS * sizeof(struct hits))
@@ -148,13 +150,12 @@ void custody_release(struct custody *custody)
 
 void custody_counters(const struct custody *custody, uint64_t out[MSG_COUNTERS])
 {
-	memset(out, 0, MSG_COUNTERS * sizeof(out[0]));
-	for (uint32_t slot = 0; custody->counters && slot < COUNTER_SLOTS; slot++) {
-		const uint64_t *values = (const uint64_t *)&custody->counters[slot];
+	struct counters sum = {0};
 
-		for (uint32_t i = 0; i < MSG_COUNTERS; i++)
-			out[i] += __atomic_load_n(&values[i], __ATOMIC_RELAXED);
-	}
+	_Static_assert(MSG_COUNTERS * sizeof(out[0]) <= sizeof(sum), "custody: counters");
+	if (custody->counters)
+		counters_sum(custody->counters, &sum);
+	memcpy(out, &sum, MSG_COUNTERS * sizeof(out[0]));
 }
 
 void custody_ledger(const struct custody *custody, uint64_t out[MSG_LEDGER])

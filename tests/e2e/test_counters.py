@@ -147,6 +147,15 @@ def every_end_is_counted(now):
                                 ) + now["lost_unseen"]
 
 
+def test_what_no_walk_meets_has_ended_unseen():
+    with connected() as (tracer, client, server, memory):
+        before = counters(tracer)
+        memory.forget()
+        check(tracer.unseen() > before["lost_unseen"], "it is not found")
+        is_told(tracer, before)
+        check(tracer.status()["identity"]["holds"], f"identity: {tracer.status()['identity']}")
+
+
 def disconnect(client):
     """Have a socket whose connection has ended forget it, to connect again."""
     check(ctypes.CDLL(None).connect(client.fileno(), bytes(16), 16) == 0, "connect(AF_UNSPEC)")

@@ -41,11 +41,6 @@ COUNT = load(50000) // 2 // PAIRS * PAIRS  # connections: two ends each
 NO_SEED = "this kernel cannot tell a file's socket"
 
 
-def unmet(tracer):
-    """Ends that no program saw, as walks find out. A kernel may skip programs for some of its threads."""
-    return wait_for("stats", lambda: tracer.process("exporter")["stats"])["unmet"]
-
-
 def missing_names(status):
     return {probe["name"] for probe in missing_probes(status).values()}
 
@@ -99,21 +94,18 @@ def test_connections_that_were_open_before_are_listed_with_their_owner():
                 equal(words, {("seeded", True, True): 2 * COUNT}, "how they are known")
                 for holder in holders:
                     holder.close()
-                wait_for("all closes, or what no program saw counted", lambda: 2 * COUNT <=
-                         tracer.status()["counters"]["submitted_close"] + unmet(tracer), 60)
-                missing = unmet(tracer)
+                wait_for("all closes, or what no program saw counted", lambda: 2 * COUNT <= sum(
+                    tracer.status()["counters"][n] for n in ("submitted_close", "lost_unseen")), 60)
                 status = tracer.drained()
-                closed = tracer.closes(netns, 2 * COUNT - missing)
-            print(f"# {len(closed)} close records, {missing} ends that no program saw")
-            check(2 * COUNT - missing <= len(closed) <= 2 * COUNT, f"closes: {len(closed)}")
-            check(missing <= COUNT // 50, f"ends that no program saw: {missing}")
+                closed = tracer.every_close(netns, 2 * COUNT)
             owners = collections.Counter(r["pid"] for r in closed)
             equal(set(owners), {pid for h in holders for pid in (h.client, h.server)},
                   "owners at the end")
             check(max(owners.values()) <= COUNT // PAIRS, f"owners at the end: {owners}")
             check(all(r["seeded"] for r in closed), "a close that is not seeded")
             identity = status["identity"]
-            check(identity["holds"] and identity["dropped"] == 0, f"identity: {identity}")
+            check(identity["holds"] and identity["dropped"] == status["counters"]["lost_unseen"],
+                  f"identity: {identity}")
         finally:
             for holder in holders:
                 holder.process.kill()

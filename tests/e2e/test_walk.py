@@ -102,7 +102,7 @@ def settled(tracer, least):
 
 def no_more_updates(tracer, expected, what):
     """Not so if ends of others' connections went unseen meanwhile: then all are told once more."""
-    if not stats(tracer, "exporter")["unmet"]:
+    if not count(tracer, "lost_unseen"):
         equal(count(tracer, "submitted_update"), expected, what)
 
 

@@ -37,8 +37,10 @@ static int set_up(void **state)
 	struct bench *bench = calloc(1, sizeof(*bench));
 	int settings = memory(sizeof(struct settings));
 	int hits = memory(HITS_SLOTS * sizeof(struct hits));
+	int counters = memory(COUNTER_SLOTS * sizeof(struct counters));
 
-	assert_int_equal(settings_open(&bench->maps, settings, hits), 0);
+	assert_int_equal(settings_open(&bench->maps, settings, hits, counters), 0);
+	close(counters);
 	close(settings);
 	close(hits);
 	snprintf(bench->path, sizeof(bench->path), "/tmp/settings-XXXXXX");
