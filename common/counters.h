@@ -11,8 +11,8 @@ void counters_sum(const struct counters *slots, struct counters *sum);
 /* Connections and UDP flows that began and have not ended, by such a sum. */
 static inline uint64_t counters_live(const struct counters *sum)
 {
-	return sum->opened_connect + sum->opened_accept + sum->opened_seeded +
-	       sum->opened_partial + sum->opened_flow - sum->closed;
+	return sum->opened_connect + sum->opened_accept + sum->opened_seeded + sum->opened_partial +
+	       sum->opened_flow - sum->closed;
 }
 
 #endif

@@ -48,8 +48,8 @@ struct pump {
 	uint32_t walk_settings; /* what it was filtered by; 0 = no walk was seen */
 	bool doubt;             /* the table may lack live connections, or hold some that ended */
 	bool unlisted;          /* it was full */
-	uint64_t missed;           /* ends that no record told, by the latest look */
-	uint64_t malformed;        /* in the batch under way */
+	uint64_t missed;        /* ends that no record told, by the latest look */
+	uint64_t malformed;     /* in the batch under way */
 	uint64_t failing_since_ms; /* 0 = the sink takes what it gets */
 	uint64_t failing_dropped;
 	int failing_error; /* as sink_write() gave it */

@@ -3,7 +3,8 @@
  * Connections that are live by the counters and that no walk meets: no program saw their end, and
  * what was remembered of them went with the socket. A walk takes a while, so what it should have
  * met at least is what was live when it began, less what has ended since. It can miss a connection
- * when the list it goes through changes under it; but what several walks in a row lack is gone. Pure.
+ * when the list it goes through changes under it; but what several walks in a row lack is gone.
+ * Pure.
  */
 #ifndef LOADER_UNSEEN_H
 #define LOADER_UNSEEN_H
