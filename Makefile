@@ -77,6 +77,7 @@ SCHEMA := \
 	verifier/document.c \
 	verifier/errors.c \
 	verifier/filters.c \
+	verifier/keys.c \
 	verifier/schema.c \
 	verifier/suggest.c \
 	verifier/values.c

@@ -48,6 +48,7 @@ void config_apply_budget(uint64_t budget_bytes, struct config *config)
 
 	while (ring < CONFIG_RING_BYTES_MAX && (uint64_t)ring * 2 <= budget_bytes / 4)
 		ring *= 2;
+	config->memory_budget = (uint32_t)budget_bytes;
 	config->ring_bytes = ring;
 	config->conn_max = (uint32_t)(budget_bytes / 4 / CONN_ENTRY_BYTES);
 	config->flow_max = (uint32_t)(budget_bytes / 8 / FLOW_ENTRY_BYTES);

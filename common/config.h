@@ -22,6 +22,8 @@
 #define CONFIG_BUDGET_DEFAULT (16u << 20)
 
 /* Ranges, inclusive. */
+#define CONFIG_BUDGET_MIN       (1u << 20)
+#define CONFIG_BUDGET_MAX       (1u << 30)
 #define CONFIG_SNAPSHOT_MS_MIN  100u
 #define CONFIG_SNAPSHOT_MS_MAX  3600000u
 #define CONFIG_POLL_MS_MIN      100u
@@ -83,6 +85,7 @@ struct config {
 	uint32_t families;             /* FAMILY_ bits, at least one */
 	uint32_t record_open;          /* 0 or 1 */
 	uint32_t snapshot_interval_ms; /* walk over the live connections */
+	uint32_t memory_budget;        /* bytes; what follows comes of it */
 	uint32_t ring_bytes;           /* a power of two, multiple of the page size */
 	uint32_t live_max;             /* connections the exporter lists at most */
 	uint32_t conn_max;             /* those in the table of a tracer without socket storage */
@@ -98,6 +101,26 @@ struct config {
 	char source_dir[CONFIG_PATH_MAX];  /* absolute; "": nothing is polled */
 	uint32_t filter_count;
 	struct config_filter filters[FILTERS_MAX];
+};
+
+#define CONFIG_KEYS_MAX   32u
+#define CONFIG_TEXTS_MOST 33u /* the local file and the parts of a source */
+
+struct text_name {
+	char name[CONFIG_NAME_MAX];
+};
+
+/*
+ * Which text each value of a configuration comes from: the local file is the first of the texts,
+ * the parts of a source follow in their order. Numbers count texts from 1; 0 = the default.
+ */
+struct config_origins {
+	uint32_t text_count;
+	struct text_name texts[CONFIG_TEXTS_MOST];
+	uint32_t key_count;
+	uint32_t keys[CONFIG_KEYS_MAX]; /* in the order of verifier/keys.c */
+	uint32_t filter_count;
+	uint32_t filters[FILTERS_MAX];
 };
 
 /*

@@ -70,6 +70,7 @@ static const struct msgfmt_field config_body_fields[] = {
 	UINT(config, families, 1, FAMILY_IPV4 | FAMILY_IPV6),
 	FLAG(config, record_open),
 	UINT(config, snapshot_interval_ms, CONFIG_SNAPSHOT_MS_MIN, CONFIG_SNAPSHOT_MS_MAX),
+	UINT(config, memory_budget, CONFIG_BUDGET_MIN, CONFIG_BUDGET_MAX),
 	UINT(config, ring_bytes, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX),
 	UINT(config, live_max, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX),
 	UINT(config, conn_max, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX),
@@ -86,6 +87,16 @@ static const struct msgfmt_field config_body_fields[] = {
 	LIST(config, filters, filter_count, &filter),
 };
 FORMAT(config_body, config);
+
+static const struct msgfmt_field text_name_fields[] = {STRING(text_name, name)};
+FORMAT(text_name, text_name);
+
+static const struct msgfmt_field origins_fields[] = {
+	LIST(config_origins, texts, text_count, &text_name),
+	LIST(config_origins, keys, key_count, NULL),
+	LIST(config_origins, filters, filter_count, NULL),
+};
+FORMAT(origins, config_origins);
 
 static const struct msgfmt_field fd_fields[] = {
 	UINT(msg_fd, kind, 1, FD_KIND_COUNT - 1),
@@ -205,6 +216,7 @@ static const struct msgfmt_field checked_fields[] = {
 	FLAG(msg_checked, valid),
 	STRUCT(msg_checked, config, &config_body),
 	LIST(msg_checked, errors, error_count, &error),
+	STRUCT(msg_checked, origins, &origins),
 };
 FORMAT(checked, msg_checked);
 
@@ -334,6 +346,13 @@ static const struct msgfmt_field history_fields[] = {
 	LIST(msg_history, entries, entry_count, &history_entry),
 };
 FORMAT(history, msg_history);
+
+static const struct msgfmt_field in_force_fields[] = {
+	ANY32(msg_in_force, version),
+	STRUCT(msg_in_force, config, &config_body),
+	STRUCT(msg_in_force, origins, &origins),
+};
+FORMAT(in_force, msg_in_force);
 
 static const struct msgfmt *const formats[MSG_TYPE_COUNT] = {
 #define X(upper, lower, from, to, phases, fds_min, fds_max, frame_max, meaning) \

@@ -214,6 +214,8 @@ struct msg_check {
 	struct msg_part parts[MSG_PARTS_MAX];
 };
 
+_Static_assert(CONFIG_TEXTS_MOST == MSG_PARTS_MAX + 1, "msg: the local file and the parts");
+
 struct msg_error {
 	char file[CONFIG_NAME_MAX];
 	uint32_t line; /* from 1; 0 = the whole file */
@@ -225,6 +227,7 @@ struct msg_checked {
 	struct config config;
 	uint32_t error_count;
 	struct msg_error errors[MSG_ERRORS_MAX];
+	struct config_origins origins; /* if not valid only its texts count */
 };
 
 /* What became of a configuration, X(name, words). From REFUSED on it is not in force. */
@@ -276,6 +279,13 @@ struct msg_source {
 	struct msg_part_state parts[MSG_PARTS_MAX];
 };
 
+/* The configuration in force. */
+struct msg_in_force {
+	uint32_t version;
+	struct config config;
+	struct config_origins origins;
+};
+
 #define MSG_HISTORY_MAX 16u
 
 struct msg_history_entry {
@@ -298,6 +308,7 @@ enum ask {
 	ASK_LIST,
 	ASK_TAIL,
 	ASK_HISTORY,
+	ASK_CONFIG,
 	ASK_COUNT,
 };
 
@@ -425,6 +436,7 @@ union msg {
 	struct msg_taken taken;
 	struct msg_source source;
 	struct msg_history history;
+	struct msg_in_force in_force;
 };
 
 /*

@@ -115,7 +115,9 @@ enum phase {
 	X(SOURCE, source, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
 	  "status: what became of what the source sent") \
 	X(HISTORY, history, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
-	  "what became of the last configurations")
+	  "what became of the last configurations") \
+	X(IN_FORCE, in_force, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 16384, \
+	  "the configuration in force, and which text each value comes from")
 /* clang-format on */
 
 enum msg_type {

@@ -168,7 +168,7 @@ static void tell(struct supervisor *sup, enum verdict verdict, const char *text,
 	if (is_reload(&sup->configure))
 		verdict_on_local(sup, verdict, text);
 	else
-		verdict_on_source(sup, verdict, text, &sup->configure.trial_source, checked);
+		verdict_on_source(sup, verdict, text, checked ? &checked->origins : NULL, checked);
 }
 
 /* What another directory said counts no more: once again, without it. */
@@ -179,9 +179,10 @@ static void leave_source(struct supervisor *sup)
 	sup->configure.reload_waiting = true;
 }
 
-static void accept_trial(struct supervisor *sup, const struct config *config)
+static void accept_trial(struct supervisor *sup, const struct msg_checked *checked)
 {
 	struct configure *conf = &sup->configure;
+	const struct config *config = &checked->config;
 	struct config old = conf->current.config;
 	bool reload = is_reload(conf), changed = reload || replace_is_due(&old, config);
 	enum verdict verdict;
@@ -192,8 +193,9 @@ static void accept_trial(struct supervisor *sup, const struct config *config)
 		conf->current.config = *config;
 	}
 	verdict = reload ? rollout_reload(sup) : rollout_source(sup, &old, changed);
+	conf->origins = checked->origins;
 	snprintf(text, sizeof(text), "applied as version %u", conf->current.version);
-	tell(sup, verdict, text, NULL);
+	tell(sup, verdict, text, checked);
 	if (reload)
 		texts_move(&conf->local, &conf->trial_local);
 	else
@@ -279,9 +281,9 @@ int configure_checked(struct supervisor *sup, const struct msg_checked *checked)
 		errors_text(checked, text, sizeof(text));
 		refuse_trial(sup, text, checked);
 	} else if (rejected) {
-		refuse_trial(sup, rejected, NULL);
+		refuse_trial(sup, rejected, checked);
 	} else {
-		accept_trial(sup, &checked->config);
+		accept_trial(sup, checked);
 	}
 	end_check(sup);
 	return 0;

@@ -171,6 +171,9 @@ static int on_ask(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	case ASK_STATUS:
 		status_send(client->sup, client->fd);
 		break;
+	case ASK_CONFIG:
+		status_send_config(client->sup, client->fd);
+		break;
 	case ASK_HISTORY:
 		(void)control_answer(client->fd, MSG_HISTORY, &client->sup->verdicts.history);
 		break;

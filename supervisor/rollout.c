@@ -84,7 +84,8 @@ static void roll_back(struct supervisor *sup, const char *cause)
 		 "until it changes or by SIGHUP",
 		 version, cause, conf->current.version);
 	reject(rollout, &failed, text);
-	verdict_on_source(sup, VERDICT_ROLLED_BACK, text, &conf->source, NULL);
+	verdict_on_source(sup, VERDICT_ROLLED_BACK, text, &conf->origins, NULL);
+	conf->origins = rollout->proven_origins;
 	texts_move(&conf->source, &rollout->proven);
 	replace_children(sup, &failed, false);
 	replace_if_down(&sup->procs[ROLE_LOADER]);
@@ -98,7 +99,7 @@ static void pass(struct supervisor *sup)
 	texts_drop(&sup->rollout.proven);
 	snprintf(text, sizeof(text), "version %u has passed its probation",
 		 sup->configure.current.version);
-	verdict_on_source(sup, VERDICT_PASSED, text, &sup->configure.source, NULL);
+	verdict_on_source(sup, VERDICT_PASSED, text, &sup->configure.origins, NULL);
 }
 
 /* --- what happened --- */
@@ -179,6 +180,7 @@ enum verdict rollout_source(struct supervisor *sup, const struct config *old, bo
 	}
 	if (!under_way) {
 		rollout->proven_config = *old;
+		rollout->proven_origins = sup->configure.origins;
 		texts_move(&rollout->proven, &sup->configure.source);
 	}
 	probation_begin(&rollout->probation, &look);

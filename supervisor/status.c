@@ -97,6 +97,13 @@ static int send_summary(const struct supervisor *sup, int fd)
 	return control_answer(fd, MSG_SUMMARY, &summary);
 }
 
+static void send_starting(int fd)
+{
+	(void)control_answer(
+		fd, MSG_DONE,
+		&(struct msg_done){.ok = 0, .reason = "starting: no configuration yet"});
+}
+
 static int send_source(const struct supervisor *sup, int fd)
 {
 	static struct msg_source source;
@@ -106,6 +113,19 @@ static int send_source(const struct supervisor *sup, int fd)
 	return control_answer(fd, MSG_SOURCE, &source);
 }
 
+void status_send_config(const struct supervisor *sup, int fd)
+{
+	static struct msg_in_force in_force;
+
+	in_force.version = sup->configure.current.version;
+	in_force.config = sup->configure.current.config;
+	in_force.origins = sup->configure.origins;
+	if (in_force.version)
+		(void)control_answer(fd, MSG_IN_FORCE, &in_force);
+	else
+		send_starting(fd);
+}
+
 void status_send(struct supervisor *sup, int fd)
 {
 	static const enum role order[] = {ROLE_LOADER, ROLE_EXPORTER, ROLE_POLLER, ROLE_VERIFIER};
@@ -113,10 +133,7 @@ void status_send(struct supervisor *sup, int fd)
 
 	/* There is no configuration to show before the first check. */
 	if (!sup->configure.current.version) {
-		(void)control_answer(fd, MSG_DONE,
-				     &(struct msg_done){.ok = 0,
-							.reason = "starting: no "
-								  "configuration yet"});
+		send_starting(fd);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && !err; i++)

@@ -9,4 +9,7 @@
    gets less. */
 void status_send(struct supervisor *sup, int fd);
 
+/* The configuration in force, and where it comes from, to a client. */
+void status_send_config(const struct supervisor *sup, int fd);
+
 #endif

@@ -77,7 +77,8 @@ struct configure {
 	struct texts waiting;      /* fetched while a check was under way */
 	bool reload_waiting;       /* SIGHUP while a check was under way */
 	bool checking;
-	struct msg_config current; /* version 0 = none yet */
+	struct msg_config current;     /* version 0 = none yet */
+	struct config_origins origins; /* its */
 };
 
 /* What became of configurations, for who asks. verdict.c */
@@ -93,7 +94,8 @@ struct rollout {
 	struct probation probation;
 	struct texts proven;         /* what the source had sent before; none = nothing */
 	struct config proven_config; /* in force with that */
-	uint32_t rejected_count;     /* ever; the last REJECTED_MAX are known */
+	struct config_origins proven_origins;
+	uint32_t rejected_count; /* ever; the last REJECTED_MAX are known */
 	struct {
 		uint64_t digest; /* of the configuration that it makes */
 		char why[MSG_TEXT_MAX];

@@ -92,17 +92,18 @@ static void tell_part(struct msg_part_state *part, const struct msg_checked *che
 }
 
 /* All or nothing: who has no error himself is not in force because of another. */
-static void tell_parts(struct msg_source *source, const struct msg_candidate *what,
+static void tell_parts(struct msg_source *source, const struct config_origins *origins,
 		       const struct msg_checked *checked)
 {
 	bool errors = checked && checked->error_count;
 
-	source->part_count = what->part_count;
-	for (uint32_t i = 0; i < what->part_count; i++) {
-		struct msg_part_state *part = &source->parts[i];
+	source->part_count = 0;
+	/* The first text is the local file. */
+	for (uint32_t i = 1; origins && i < origins->text_count; i++) {
+		struct msg_part_state *part = &source->parts[source->part_count++];
 
 		memset(part, 0, sizeof(*part));
-		memcpy(part->name, what->parts[i].name, sizeof(part->name));
+		memcpy(part->name, origins->texts[i].name, sizeof(part->name));
 		part->state = errors ? APPLY_UNACKNOWLEDGED : source->state;
 		if (errors)
 			tell_part(part, checked);
@@ -115,14 +116,14 @@ void verdict_on_local(struct supervisor *sup, enum verdict verdict, const char *
 }
 
 void verdict_on_source(struct supervisor *sup, enum verdict verdict, const char *text,
-		       const struct texts *texts, const struct msg_checked *checked)
+		       const struct config_origins *origins, const struct msg_checked *checked)
 {
 	struct msg_source *source = &sup->verdicts.source;
 
 	say(sup, verdict, true, text);
 	source->state = states[verdict];
 	snprintf(source->error, sizeof(source->error), "%s", verdict < VERDICT_REFUSED ? "" : text);
-	tell_parts(source, &texts->what, checked);
+	tell_parts(source, origins, checked);
 	answer_poller(sup);
 }
 

@@ -8,9 +8,12 @@
 /* Of the local file. text says more: why not, or with which version. */
 void verdict_on_local(struct supervisor *sup, enum verdict verdict, const char *text);
 
-/* Of what a source sent, with the errors found in it; checked: NULL = it is not about those. */
+/*
+ * Of what a source sent. origins: which parts these are, NULL = that is not known. checked: whose
+ * errors are the parts', NULL = it is not about those.
+ */
 void verdict_on_source(struct supervisor *sup, enum verdict verdict, const char *text,
-		       const struct texts *texts, const struct msg_checked *checked);
+		       const struct config_origins *origins, const struct msg_checked *checked);
 
 /* The last one of all. Before the first it is REFUSED, for no reason. */
 const struct msg_history_entry *verdict_last(const struct supervisor *sup);

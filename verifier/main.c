@@ -98,17 +98,23 @@ static int check_texts(struct verifier *verifier)
 {
 	const struct request *request = &verifier->request;
 	int err = schema_check(&request->local, request->parts, request->part_count,
-			       &verifier->checked.config, &verifier->errors);
+			       &verifier->checked.config, &verifier->checked.origins,
+			       &verifier->errors);
 
 	return err == -EINVAL ? 0 : err;
 }
 
 /* Not a fault of the sender's: somebody wrote a long file. */
-static int refuse_length(struct verifier *verifier, const struct msg_part *part)
+static int refuse_length(struct verifier *verifier, const struct msg_check *check,
+			 const struct msg_part *part)
 {
+	struct request *request = &verifier->request;
 	int err;
 
-	verifier->request.local = (struct schema_text){.name = part->name, .text = ""};
+	request->local = (struct schema_text){.name = check->local.name, .text = ""};
+	request->part_count = check->part_count;
+	for (uint32_t i = 0; i < check->part_count; i++)
+		request->parts[i] = (struct schema_text){.name = check->parts[i].name, .text = ""};
 	err = check_texts(verifier);
 	verifier->errors.file = part->name;
 	errors_add(&verifier->errors, 0, "longer than %u bytes, or than %u with the others",
@@ -123,7 +129,7 @@ static int handle(struct verifier *verifier, const struct msg_check *check,
 	int err;
 
 	if (longest)
-		return refuse_length(verifier, longest);
+		return refuse_length(verifier, check, longest);
 	err = request_open(&verifier->request, check, fds);
 	return err ? err : check_texts(verifier);
 }

@@ -14,49 +14,8 @@
 
 #define PATH_LEN_MAX (DOCUMENT_TEXT_MAX + 32u)
 
-#define LOCAL SCHEMA_LOCAL
-#define BOTH  (SCHEMA_LOCAL | SCHEMA_SOURCE)
-#define AT(m) offsetof(struct config, m)
-
-static const char *const families[] = {"ipv4", "ipv6", NULL};
-static const char *const output[] = {"-", NULL};
-static const char *const nothing[] = {NULL};
-
-_Static_assert(FAMILY_IPV4 == 1u << 0 && FAMILY_IPV6 == 1u << 1, "schema: families");
-
-/* clang-format off */
-static const struct schema_key keys[] = {
-	/* path, type, who may set it, member, default, least, most, among */
-	{"tracer", SCHEMA_CHOICE, LOCAL, AT(tracer), "auto", NULL, NULL, config_tracers},
-	{"instance", SCHEMA_CHOICE, LOCAL, AT(instance), "auto", NULL, NULL, config_instances},
-	{"btf", SCHEMA_PATH, LOCAL, AT(btf_path), NULL, NULL, NULL, nothing},
-	{"families", SCHEMA_FAMILIES, BOTH, AT(families), "[ipv4, ipv6]", NULL, NULL, families},
-	{"snapshot_interval", SCHEMA_DURATION, BOTH, AT(snapshot_interval_ms),
-	 "10s", "100ms", "1h", NULL},
-	{"records.open", SCHEMA_FLAG, BOTH, AT(record_open), "false", NULL, NULL, NULL},
-	{"filters", SCHEMA_FILTERS, BOTH, AT(filters), "[]", NULL, NULL, NULL},
-	{"nat", SCHEMA_FLAG, LOCAL, AT(nat), "false", NULL, NULL, NULL},
-	{"memory_budget", SCHEMA_BUDGET, LOCAL, 0, "16MiB", "1MiB", "1GiB", NULL},
-	{"output.format", SCHEMA_CHOICE, LOCAL, AT(output_format),
-	 "auto", NULL, NULL, config_formats},
-	{"output.path", SCHEMA_PATH, LOCAL, AT(output_path), "\"-\"", NULL, NULL, output},
-	{"source.dir", SCHEMA_PATH, LOCAL, AT(source_dir), NULL, NULL, NULL, nothing},
-	{"source.interval", SCHEMA_DURATION, LOCAL, AT(poll_interval_ms),
-	 "60s", "100ms", "24h", NULL},
-	{"source.probation", SCHEMA_DURATION, LOCAL, AT(probation_ms),
-	 "60s", "100ms", "1h", NULL},
-};
-/* clang-format on */
-
-#define KEYS (sizeof(keys) / sizeof(keys[0]))
-
-/* What stands before the dots above. */
+/* What stands before the dots of keys.c. */
 static const char *const sections[] = {"records", "output", "source", NULL};
-
-const struct schema_key *schema_key_at(size_t index)
-{
-	return index < KEYS ? &keys[index] : NULL;
-}
 
 /* --- values --- */
 
@@ -219,23 +178,26 @@ static const struct {
 
 /* One text being checked. */
 struct check {
-	const struct document *document;
+	struct document *document;
 	struct config *config;
+	struct config_origins *origins;
 	struct errors *errors;
-	uint32_t who; /* SCHEMA_LOCAL or SCHEMA_SOURCE */
+	uint32_t who;    /* SCHEMA_LOCAL or SCHEMA_SOURCE */
+	uint32_t number; /* of the text, from 1; 0 = the defaults */
 };
-
-static const struct schema_key *find_key(const char *path)
-{
-	for (size_t i = 0; i < KEYS; i++)
-		if (strcmp(keys[i].path, path) == 0)
-			return &keys[i];
-	return NULL;
-}
 
 static bool is_section(const char *path)
 {
 	return position(sections, path) >= 0;
+}
+
+static void note_origin(const struct check *c, const struct schema_key *key)
+{
+	struct config_origins *origins = c->origins;
+
+	origins->keys[schema_key_index(key)] = c->number;
+	while (origins->filter_count < c->config->filter_count)
+		origins->filters[origins->filter_count++] = c->number;
 }
 
 static void check_value(const struct check *c, const struct schema_key *key,
@@ -258,6 +220,7 @@ static void check_value(const struct check *c, const struct schema_key *key,
 	else if (key->type != SCHEMA_FILTERS) /* a list of which all is commented out is empty */
 		errors_add(c->errors, node->line, "%s: has no value: is not %s", key->path,
 			   types[key->type].is_not);
+	note_origin(c, key);
 }
 
 static void check_unknown(const struct check *c, const struct node *key, const char *path)
@@ -265,14 +228,14 @@ static void check_unknown(const struct check *c, const struct node *key, const c
 	char quoted[ERRORS_QUOTE_MAX];
 	struct suggest near;
 
-	if (find_key(path)) {
+	if (schema_find_key(path)) {
 		errors_add(c->errors, key->line,
 			   "%s: takes two lines: the section, the key below it", path);
 		return;
 	}
 	suggest_init(&near, path);
-	for (size_t i = 0; i < KEYS; i++)
-		suggest_try(&near, keys[i].path);
+	for (size_t i = 0; schema_key_at(i); i++)
+		suggest_try(&near, schema_key_at(i)->path);
 	for (size_t i = 0; sections[i]; i++)
 		suggest_try(&near, sections[i]);
 	errors_add(c->errors, key->line, "%s: unknown key%s%s", errors_quote(path, quoted),
@@ -288,7 +251,7 @@ static void check_key(const struct check *c, const struct node *key, const struc
 	const struct schema_key *known;
 
 	snprintf(path, sizeof(path), "%s%s%s", section, section[0] ? "." : "", key->text);
-	known = strchr(key->text, '.') ? NULL : find_key(path);
+	known = strchr(key->text, '.') ? NULL : schema_find_key(path);
 	if (known)
 		check_value(c, known, value);
 	else if (!is_section(path))
@@ -313,83 +276,93 @@ static void check_map(const struct check *c, const struct node *map, const char 
 	}
 }
 
-static int check_text(const struct schema_text *text, uint32_t who, struct document *document,
-		      struct config *config, struct errors *errors)
+static int check_text(struct check *c, const struct schema_text *text)
 {
-	struct check c = {.document = document, .config = config, .errors = errors, .who = who};
+	struct text_name *name = &c->origins->texts[c->origins->text_count++];
 	const struct node *root;
 	int err;
 
-	errors->file = text->name;
-	err = document_parse(document, text->text, text->len, errors);
-	if (err || !document->root)
+	snprintf(name->name, sizeof(name->name), "%s", text->name);
+	c->number = c->origins->text_count;
+	c->who = c->number == 1 ? SCHEMA_LOCAL : SCHEMA_SOURCE;
+	c->errors->file = text->name;
+	err = document_parse(c->document, text->text, text->len, c->errors);
+	if (err || !c->document->root)
 		return err == -ENOMEM ? err : 0;
-	root = document_node(document, document->root);
+	root = document_node(c->document, c->document->root);
 	if (root->kind == NODE_MAP)
-		check_map(&c, root, "");
+		check_map(c, root, "");
 	else if (root->kind != NODE_NULL)
-		errors_add(errors, root->line, "not a configuration: no \"key: value\" at the top");
+		errors_add(c->errors, root->line,
+			   "not a configuration: no \"key: value\" at the top");
 	return 0;
 }
 
 /* --- all texts --- */
 
 /* The defaults are texts as a person would write them, read as those are. */
-static int read_defaults(struct document *document, struct config *config, struct errors *errors)
+static int read_defaults(struct check *c)
 {
-	struct check c = {
-		.document = document, .config = config, .errors = errors, .who = SCHEMA_LOCAL};
 	int err = 0;
 
-	memset(config, 0, sizeof(*config));
-	for (size_t i = 0; i < KEYS && !err; i++) {
-		const char *text = keys[i].fallback;
+	c->who = SCHEMA_LOCAL;
+	c->number = 0;
+	for (size_t i = 0; schema_key_at(i) && !err; i++) {
+		const struct schema_key *key = schema_key_at(i);
+		const char *text = key->fallback;
 
+		c->origins->key_count++;
 		if (!text)
 			continue;
-		err = document_parse(document, text, strlen(text), errors);
+		err = document_parse(c->document, text, strlen(text), c->errors);
 		if (!err)
-			check_value(&c, &keys[i], document_node(document, document->root));
+			check_value(c, key, document_node(c->document, c->document->root));
 	}
-	return err ? err : errors->total ? -EINVAL : 0;
+	return err ? err : c->errors->total ? -EINVAL : 0;
 }
 
-static int check_texts(const struct schema_text *local, const struct schema_text *parts,
-		       uint32_t part_count, struct document *document, struct config *config,
-		       struct errors *errors)
+static int check_texts(struct check *c, const struct schema_text *local,
+		       const struct schema_text *parts, uint32_t part_count)
 {
 	const char *wrong;
-	int err = check_text(local, SCHEMA_LOCAL, document, config, errors);
+	int err = check_text(c, local);
 
 	for (uint32_t i = 0; i < part_count && !err; i++)
-		err = check_text(&parts[i], SCHEMA_SOURCE, document, config, errors);
-	if (err || errors->total)
+		err = check_text(c, &parts[i]);
+	if (err || c->errors->total)
 		return err ? err : -EINVAL;
-	errors->file = local->name;
-	wrong = config_inconsistent(config);
+	c->errors->file = local->name;
+	wrong = config_inconsistent(c->config);
 	if (wrong)
-		errors_add(errors, 0, "%s", wrong);
+		errors_add(c->errors, 0, "%s", wrong);
 	return wrong ? -EINVAL : 0;
 }
 
 int schema_check(const struct schema_text *local, const struct schema_text *parts,
-		 uint32_t part_count, struct config *out, struct errors *errors)
+		 uint32_t part_count, struct config *out, struct config_origins *origins,
+		 struct errors *errors)
 {
-	struct document *document = malloc(sizeof(*document));
-	struct config config = {0};
+	struct check c = {.document = malloc(sizeof(*c.document)),
+			  .config = out,
+			  .origins = origins,
+			  .errors = errors};
+	struct config config;
 	int err;
 
+	memset(out, 0, sizeof(*out));
+	memset(origins, 0, sizeof(*origins));
 	memset(errors, 0, sizeof(*errors));
 	errors->file = "";
-	if (!document)
+	if (!c.document)
 		return -ENOMEM;
-	err = read_defaults(document, out, errors);
+	err = read_defaults(&c);
 	if (!err) {
 		config = *out;
-		err = check_texts(local, parts, part_count, document, &config, errors);
+		c.config = &config;
+		err = check_texts(&c, local, parts, part_count);
 	}
 	if (!err)
 		*out = config;
-	free(document);
+	free(c.document);
 	return err;
 }

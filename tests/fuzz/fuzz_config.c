@@ -26,7 +26,8 @@ static struct schema_text take_text(const uint8_t *data, size_t len)
 	return (struct schema_text){.name = "fuzz.yaml", .text = copy, .len = len};
 }
 
-static void check_answer(int err, const struct config *config, const struct errors *errors)
+static void check_answer(int err, const struct config *config, const struct config_origins *origins,
+			 const struct errors *errors)
 {
 	static struct msg_checked checked;
 	static uint8_t frame[PROTO_FRAME_MAX];
@@ -39,6 +40,7 @@ static void check_answer(int err, const struct config *config, const struct erro
 		abort();
 	checked.valid = err ? 0 : 1;
 	checked.config = *config;
+	checked.origins = *origins;
 	checked.error_count = errors->count;
 	memcpy(checked.errors, errors->list, sizeof(checked.errors));
 	len = msg_pack(MSG_CHECKED, &checked, frame, sizeof(frame));
@@ -51,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct schema_text texts[TEXTS_MAX];
 	struct errors errors;
 	struct config config;
+	struct config_origins origins;
 	uint32_t count = 0;
 	int err;
 
@@ -62,8 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += end ? len + 1 : len;
 		size -= end ? len + 1 : len;
 	} while (size);
-	err = schema_check(&texts[0], &texts[1], count - 1, &config, &errors);
-	check_answer(err, &config, &errors);
+	err = schema_check(&texts[0], &texts[1], count - 1, &config, &origins, &errors);
+	check_answer(err, &config, &origins, &errors);
 	for (uint32_t i = 0; i < count; i++)
 		free((void *)(uintptr_t)texts[i].text);
 	return 0;

@@ -85,6 +85,7 @@ static void config_body(struct config *c)
 	c->families = within(1, 3);
 	c->record_open = within(0, 1);
 	c->snapshot_interval_ms = within(CONFIG_SNAPSHOT_MS_MIN, CONFIG_SNAPSHOT_MS_MAX);
+	c->memory_budget = within(CONFIG_BUDGET_MIN, CONFIG_BUDGET_MAX);
 	c->ring_bytes = within(CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX);
 	c->live_max = within(CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX);
 	c->conn_max = within(CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX);
@@ -101,6 +102,19 @@ static void config_body(struct config *c)
 	c->filter_count = within(0, FILTERS_MAX);
 	for (uint32_t i = 0; i < c->filter_count; i++)
 		filter(&c->filters[i]);
+}
+
+static void origins(struct config_origins *o)
+{
+	o->text_count = within(0, CONFIG_TEXTS_MOST);
+	for (uint32_t i = 0; i < o->text_count; i++)
+		TEXT(o->texts[i].name);
+	o->key_count = within(0, CONFIG_KEYS_MAX);
+	for (uint32_t i = 0; i < o->key_count; i++)
+		o->keys[i] = any32();
+	o->filter_count = within(0, FILTERS_MAX);
+	for (uint32_t i = 0; i < o->filter_count; i++)
+		o->filters[i] = any32();
 }
 
 static void manifest(struct msg_manifest *m)
@@ -238,6 +252,7 @@ static void fill_checked(union msg *m)
 		m->checked.errors[i].line = any32();
 		TEXT(m->checked.errors[i].reason);
 	}
+	origins(&m->checked.origins);
 }
 
 static void fill_verdict(union msg *m)
@@ -375,6 +390,13 @@ static void fill_history(union msg *m)
 		entry->version = any32();
 		TEXT(entry->reason);
 	}
+}
+
+static void fill_in_force(union msg *m)
+{
+	m->in_force.version = any32();
+	config_body(&m->in_force.config);
+	origins(&m->in_force.origins);
 }
 
 /* Every message of the catalogue has one, or this doesn't compile. */
@@ -626,26 +648,27 @@ static const struct range {
 	{MSG_CONFIG, {3, 3}, 1, 3},
 	{MSG_CONFIG, {3, 4}, 0, 1},
 	{MSG_CONFIG, {3, 5}, CONFIG_SNAPSHOT_MS_MIN, CONFIG_SNAPSHOT_MS_MAX},
-	{MSG_CONFIG, {3, 6}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
-	{MSG_CONFIG, {3, 7}, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX},
-	{MSG_CONFIG, {3, 8}, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX},
-	{MSG_CONFIG, {3, 9}, CONFIG_FLOW_MAX_MIN, CONFIG_FLOW_MAX_MAX},
-	{MSG_CONFIG, {3, 10}, 0, 1},
-	{MSG_CONFIG, {3, 11}, CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX},
-	{MSG_CONFIG, {3, 12}, CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX},
-	{MSG_CONFIG, {3, 13}, 0, FORMAT_COUNT - 1},
-	{MSG_CONFIG, {3, 14}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
-	{MSG_CONFIG, {3, 15}, CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX},
-	{MSG_CONFIG, {3, 19, 1, 1}, 0, 1},
-	{MSG_CONFIG, {3, 19, 1, 2}, 1, 3},
-	{MSG_CONFIG, {3, 19, 1, 3}, 0, 128},
-	{MSG_CONFIG, {3, 19, 1, 4}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 19, 1, 5}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 19, 1, 6, 4}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 19, 1, 7, 1}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 19, 1, 8}, 1, 3},
-	{MSG_CONFIG, {3, 19, 1, 9}, 0, 1},
-	{MSG_CONFIG, {3, 19, 1, 10}, 0, SAMPLE_MAX},
+	{MSG_CONFIG, {3, 6}, CONFIG_BUDGET_MIN, CONFIG_BUDGET_MAX},
+	{MSG_CONFIG, {3, 7}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
+	{MSG_CONFIG, {3, 8}, CONFIG_LIVE_MAX_MIN, CONFIG_LIVE_MAX_MAX},
+	{MSG_CONFIG, {3, 9}, CONFIG_CONN_MAX_MIN, CONFIG_CONN_MAX_MAX},
+	{MSG_CONFIG, {3, 10}, CONFIG_FLOW_MAX_MIN, CONFIG_FLOW_MAX_MAX},
+	{MSG_CONFIG, {3, 11}, 0, 1},
+	{MSG_CONFIG, {3, 12}, CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX},
+	{MSG_CONFIG, {3, 13}, CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX},
+	{MSG_CONFIG, {3, 14}, 0, FORMAT_COUNT - 1},
+	{MSG_CONFIG, {3, 15}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
+	{MSG_CONFIG, {3, 16}, CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX},
+	{MSG_CONFIG, {3, 20, 1, 1}, 0, 1},
+	{MSG_CONFIG, {3, 20, 1, 2}, 1, 3},
+	{MSG_CONFIG, {3, 20, 1, 3}, 0, 128},
+	{MSG_CONFIG, {3, 20, 1, 4}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 20, 1, 5}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 20, 1, 6, 4}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 20, 1, 7, 1}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 20, 1, 8}, 1, 3},
+	{MSG_CONFIG, {3, 20, 1, 9}, 0, 1},
+	{MSG_CONFIG, {3, 20, 1, 10}, 0, SAMPLE_MAX},
 	{MSG_START, {2, 3, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
 	{MSG_OUTCOME, {2}, 0, TRACER_COUNT - 1},

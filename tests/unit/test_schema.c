@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verifier/keys.h"
 #include "verifier/schema.h"
 #include "verifier/values.h"
 
@@ -25,8 +26,9 @@ static struct schema_text text_of(const char *name, const char *text)
 static int check_local(const char *text, struct config *config, struct errors *errors)
 {
 	struct schema_text local = text_of("conntrace.yaml", text);
+	struct config_origins origins;
 
-	return schema_check(&local, NULL, 0, config, errors);
+	return schema_check(&local, NULL, 0, config, &origins, errors);
 }
 
 static struct config valid(const char *text)
@@ -395,15 +397,62 @@ static void test_schema_merges_parts_over_the_local_file(void **state)
 	};
 	struct errors errors;
 	struct config config;
+	struct config_origins origins;
 
 	(void)state;
-	assert_int_equal(schema_check(&local, parts, COUNT(parts), &config, &errors), 0);
+	assert_int_equal(schema_check(&local, parts, COUNT(parts), &config, &origins, &errors), 0);
 	assert_int_equal(config.snapshot_interval_ms, 3000);
 	assert_int_equal(config.families, FAMILY_IPV4);
 	assert_int_equal(config.record_open, 1);
 	assert_int_equal(config.filter_count, 3);
 	for (uint16_t i = 0; i < 3; i++)
 		assert_int_equal(config.filters[i].match.port_low, i + 1);
+}
+
+static uint32_t origin_of(const struct config_origins *origins, const char *path)
+{
+	const struct schema_key *key = schema_find_key(path);
+
+	assert_non_null(key);
+	assert_in_range(schema_key_index(key), 0, origins->key_count - 1);
+	return origins->keys[schema_key_index(key)];
+}
+
+static void test_schema_says_where_each_value_comes_from(void **state)
+{
+	const struct schema_text local =
+		text_of("conntrace.yaml", "snapshot_interval: 1s\nfamilies: [ipv4]\nrecords:\n"
+					  "filters: [exclude: {port: 1}]\n");
+	const struct schema_text parts[] = {
+		text_of("10-a.yaml", "snapshot_interval: 2s\nfilters:\n"),
+		text_of("20-b.yaml", "records: {open: false}\n"
+				     "filters: [exclude: {port: 2}, exclude: {port: 3}]\n"),
+	};
+	static const uint32_t filters[] = {1, 3, 3};
+	struct errors errors;
+	struct config config;
+	struct config_origins origins;
+
+	(void)state;
+	assert_int_equal(schema_check(&local, parts, COUNT(parts), &config, &origins, &errors), 0);
+	assert_int_equal(origins.text_count, 3);
+	assert_string_equal(origins.texts[0].name, "conntrace.yaml");
+	assert_string_equal(origins.texts[1].name, "10-a.yaml");
+	assert_string_equal(origins.texts[2].name, "20-b.yaml");
+	assert_int_equal(origin_of(&origins, "snapshot_interval"), 2);
+	assert_int_equal(origin_of(&origins, "families"), 1);
+	assert_int_equal(origin_of(&origins, "records.open"), 3);
+	assert_int_equal(origin_of(&origins, "memory_budget"), 0);
+	assert_int_equal(origin_of(&origins, "btf"), 0);
+	assert_int_equal(origins.filter_count, COUNT(filters));
+	assert_memory_equal(origins.filters, filters, sizeof(filters));
+	assert_null(schema_key_at(origins.key_count));
+	/* Of what is wrong at least the names are told. */
+	assert_int_equal(schema_check(&local, &(struct schema_text){"x.yaml", "a: [", 4}, 1,
+				      &config, &origins, &errors),
+			 -EINVAL);
+	assert_int_equal(origins.text_count, 2);
+	assert_string_equal(origins.texts[1].name, "x.yaml");
 }
 
 static void test_schema_keeps_local_keys_from_the_source(void **state)
@@ -428,8 +477,10 @@ static void test_schema_keeps_local_keys_from_the_source(void **state)
 		struct schema_text part = text_of("10-a.yaml", texts[i]);
 		struct errors errors;
 		struct config config;
+		struct config_origins origins;
 
-		assert_int_equal(schema_check(&local, &part, 1, &config, &errors), -EINVAL);
+		assert_int_equal(schema_check(&local, &part, 1, &config, &origins, &errors),
+				 -EINVAL);
 		assert_int_equal(errors.total, 1);
 		assert_string_equal(errors.list[0].file, "10-a.yaml");
 		assert_non_null(strstr(errors.list[0].reason,
@@ -444,24 +495,122 @@ static void add_filter(char *list, size_t cap)
 	snprintf(list + len, cap - len, "- exclude: {port: 1}\n");
 }
 
+/* A source may set these, and a key that is added here is a decision. */
+static const char *const remote[] = {"families", "snapshot_interval", "records.open", "filters"};
+
+static bool is_remote(const char *path)
+{
+	for (size_t i = 0; i < COUNT(remote); i++)
+		if (strcmp(remote[i], path) == 0)
+			return true;
+	return false;
+}
+
+/* A key with a value as one would write it. */
+static void write_key(const struct schema_key *key, char *text, size_t cap)
+{
+	const char *value = key->fallback ? key->fallback : "/etc/passwd";
+	const char *dot = strchr(key->path, '.');
+
+	if (dot)
+		snprintf(text, cap, "%.*s:\n  %s: %s\n", (int)(dot - key->path), key->path, dot + 1,
+			 value);
+	else
+		snprintf(text, cap, "\n%s: %s\n", key->path, value);
+}
+
+static void test_schema_lets_a_source_set_what_is_listed_and_no_more(void **state)
+{
+	const struct schema_text local = text_of("conntrace.yaml", "memory_budget: 2MiB\n");
+	const struct config alone = valid(local.text);
+
+	(void)state;
+	for (size_t i = 0; schema_key_at(i); i++) {
+		const struct schema_key *key = schema_key_at(i);
+		struct config_origins origins;
+		struct errors errors;
+		struct config config;
+		char text[128], reason[128];
+		struct schema_text part = {.name = "10-a.yaml", .text = text};
+		int want = is_remote(key->path) ? 0 : -EINVAL;
+
+		write_key(key, text, sizeof(text));
+		part.len = strlen(text);
+		/* The value is none that the local file could not have. */
+		if (schema_check(&part, NULL, 0, &config, &origins, &errors) != 0)
+			fail_msg("%s: %s", text, errors.list[0].reason);
+		if (schema_check(&local, &part, 1, &config, &origins, &errors) != want)
+			fail_msg("%s: %s", key->path, want ? "not refused" : "refused");
+		if (!want) {
+			assert_memory_equal(&config, &alone, sizeof(config));
+			continue;
+		}
+		snprintf(reason, sizeof(reason),
+			 "%s: may be set only in the local configuration file", key->path);
+		assert_int_equal(errors.total, 1);
+		assert_string_equal(errors.list[0].file, "10-a.yaml");
+		assert_int_equal(errors.list[0].line, 2);
+		assert_string_equal(errors.list[0].reason, reason);
+	}
+}
+
+/* What there is no key for: users, privileges, the sandbox, keys and where they come from. */
+static void test_schema_has_no_key_for_what_a_source_must_not_touch(void **state)
+{
+	static const char *const texts[] = {
+		"uid: 0",
+		"user: root",
+		"gid: 0",
+		"sandbox: off",
+		"seccomp: false",
+		"capabilities: [all]",
+		"keys: []",
+		"root: /tmp/root.json",
+		"socket: /tmp/x",
+		"programs: /tmp",
+		"objects: /tmp",
+		"env: {LD_PRELOAD: /x.so}",
+		"output: {command: sh}",
+		"memory: 1GiB",
+		"ring_bytes: 65536",
+	};
+	const struct schema_text local = text_of("conntrace.yaml", "");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct schema_text part = text_of("10-a.yaml", texts[i]);
+		struct config_origins origins;
+		struct errors errors;
+		struct config config;
+
+		assert_int_equal(schema_check(&local, &part, 1, &config, &origins, &errors),
+				 -EINVAL);
+		assert_int_equal(errors.total, 1);
+		assert_int_equal(errors.list[0].line, 1);
+		assert_non_null(strstr(errors.list[0].reason, ": unknown key"));
+	}
+}
+
 static void test_schema_counts_filters_over_all_texts(void **state)
 {
 	char list[512] = "filters:\n";
 	struct schema_text texts[2];
 	struct errors errors;
 	struct config config;
+	struct config_origins origins;
 
 	(void)state;
 	for (uint32_t i = 0; i < FILTERS_MAX / 2; i++)
 		add_filter(list, sizeof(list));
 	texts[0] = text_of("conntrace.yaml", list);
 	texts[1] = text_of("10-a.yaml", list);
-	assert_int_equal(schema_check(&texts[0], &texts[1], 1, &config, &errors), 0);
+	assert_int_equal(schema_check(&texts[0], &texts[1], 1, &config, &origins, &errors), 0);
 	assert_int_equal(config.filter_count, FILTERS_MAX);
 	add_filter(list, sizeof(list));
 	texts[1] = text_of("10-a.yaml", list);
 	texts[0].len = strlen(list) - strlen("- exclude: {port: 1}\n");
-	assert_int_equal(schema_check(&texts[0], &texts[1], 1, &config, &errors), -EINVAL);
+	assert_int_equal(schema_check(&texts[0], &texts[1], 1, &config, &origins, &errors),
+			 -EINVAL);
 	assert_int_equal(errors.total, 1);
 	assert_string_equal(errors.list[0].file, "10-a.yaml");
 	assert_int_equal(errors.list[0].line, FILTERS_MAX / 2 + 2);
@@ -475,9 +624,10 @@ static void test_schema_finds_errors_in_every_text(void **state)
 					    text_of("2.yaml", "\nc: 1\n")};
 	struct errors errors;
 	struct config config;
+	struct config_origins origins;
 
 	(void)state;
-	assert_int_equal(schema_check(&local, parts, 2, &config, &errors), -EINVAL);
+	assert_int_equal(schema_check(&local, parts, 2, &config, &origins, &errors), -EINVAL);
 	assert_int_equal(errors.total, 3);
 	assert_string_equal(errors.list[1].file, "1.yaml");
 	assert_string_equal(errors.list[2].file, "2.yaml");
@@ -591,7 +741,10 @@ int main(void)
 		cmocka_unit_test(test_schema_bounds_size_of_a_text),
 		cmocka_unit_test(test_schema_cuts_quotes_between_characters),
 		cmocka_unit_test(test_schema_merges_parts_over_the_local_file),
+		cmocka_unit_test(test_schema_says_where_each_value_comes_from),
 		cmocka_unit_test(test_schema_keeps_local_keys_from_the_source),
+		cmocka_unit_test(test_schema_lets_a_source_set_what_is_listed_and_no_more),
+		cmocka_unit_test(test_schema_has_no_key_for_what_a_source_must_not_touch),
 		cmocka_unit_test(test_schema_counts_filters_over_all_texts),
 		cmocka_unit_test(test_schema_finds_errors_in_every_text),
 		cmocka_unit_test(test_schema_ranges_are_those_of_the_messages),

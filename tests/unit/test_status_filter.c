@@ -18,9 +18,10 @@ static void expect(const char *text, const char *words)
 	struct schema_text local = {.name = "conntrace.yaml", .text = yaml};
 	struct errors errors;
 	struct config config;
+	struct config_origins origins;
 
 	local.len = (size_t)snprintf(yaml, sizeof(yaml), "filters: [%s]", text);
-	if (schema_check(&local, NULL, 0, &config, &errors) != 0)
+	if (schema_check(&local, NULL, 0, &config, &origins, &errors) != 0)
 		fail_msg("refused: %s", errors.list[0].reason);
 	assert_int_equal(config.filter_count, 1);
 	status_filter(&config.filters[0], out);
