@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The configuration as it travels in messages: typed, every value within its range. Text becomes
- * this struct in the verifier only (verifier/schema.c has the keys, defaults and who may set them).
+ * this struct in the verifier only (verifier/keys.c has the keys, defaults and who may set them).
  */
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
@@ -18,7 +18,7 @@
 #define CONFIG_TEXT_MAX  (64u << 10)
 #define CONFIG_TEXTS_MAX (1u << 20)
 
-/* Of memory_budget; verifier/schema.c has the same as text. */
+/* Of memory_budget; verifier/keys.c has the same as text. */
 #define CONFIG_BUDGET_DEFAULT (16u << 20)
 
 /* Ranges, inclusive. */

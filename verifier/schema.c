@@ -346,7 +346,7 @@ int schema_check(const struct schema_text *local, const struct schema_text *part
 			  .config = out,
 			  .origins = origins,
 			  .errors = errors};
-	struct config config;
+	struct config config = {0};
 	int err;
 
 	memset(out, 0, sizeof(*out));
