@@ -393,6 +393,8 @@ fuzz_nat_LIB := -lnl-3
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
 
+fleet_SRC := tests/bench/fleet.c poller/schedule.c
+
 canonical_SRC := tests/tuf/canonical.c tuf/canonical.c tuf/digest.c tuf/json.c tuf/result.c
 
 features_SRC := tests/matrix/features.c common/privs.c loader/features.c loader/procfs.c
@@ -406,7 +408,7 @@ UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
 .PHONY: all signer btf-archive arm run check check-matrix check-package tests replays chaos bench bench-load \
-	bench-scale features fuzz lint format docs san man install \
+	bench-scale bench-fleet features fuzz lint format docs san man install \
 	dist deb rpm clean help
 .DELETE_ON_ERROR:
 
@@ -452,6 +454,11 @@ $(O)/bench/conngen: $(conngen_SRC:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -pthread -o $@ $^
+
+$(O)/bench/fleet: $(fleet_SRC:%.c=$(O)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^
 
 $(O)/test/features: $(features_SRC:%.c=$(O)/obj/%.o)
 	@mkdir -p $(@D)
@@ -582,6 +589,11 @@ bench-scale: ## what 100,000 idle connections cost, and what they do to others; 
 	@./bootstrap deps check
 	+@$(SUBMAKE) arm $(O)/bench/conngen
 	@O=$(O) exec python3 tests/bench/scale.py $(BENCH)
+
+bench-fleet: ## a fleet that polls: requests and bytes of a host, 100,000 of them simulated; BENCH=
+	@./bootstrap deps check
+	+@$(SUBMAKE) all $(O)/bench/fleet
+	@O=$(O) exec python3 tests/bench/fleet.py $(BENCH)
 
 # New inputs stay under $(O): the ones worth keeping are copied to tests/fuzz/corpus by hand.
 SECONDS := 60

@@ -15,7 +15,8 @@
 struct schedule {
 	uint32_t interval_ms;
 	bool succeeded;  /* at least once */
-	uint32_t errors; /* in a row; a success takes two off */
+	uint32_t errors; /* since then, as long as one more lengthens the wait; a success takes two
+			    off */
 };
 
 /* Note how a poll ended. */
