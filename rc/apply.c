@@ -10,7 +10,7 @@
 
 /* An update under way. */
 struct apply {
-	const struct rc *rc;
+	struct rc *rc;
 	const struct rc_update *update;
 	int64_t now_s;
 	struct set *set; /* to be; its root is not there as long as the old one's is the newest */
@@ -45,9 +45,9 @@ static enum tuf_result check_expiry(struct apply *apply, const struct tuf_metada
 
 static const struct tuf_metadata *newest_root(const struct apply *apply)
 {
-	const struct tuf_metadata *new = &apply->set->root.metadata;
+	const struct tuf_metadata *new = &apply->set->root;
 
-	return new->whole ? new : &apply->rc->set->root.metadata;
+	return new->whole ? new : &apply->rc->set->root;
 }
 
 /* Whether it is one that is known already: an agent may send those, too. */
@@ -65,24 +65,26 @@ static bool is_passed(const struct tuf_metadata *root, const struct rc_blob *blo
 
 static enum tuf_result follow_root(struct apply *apply, const struct rc_blob *blob)
 {
-	struct signed_file *new = &apply->set->root;
+	struct rc *rc = apply->rc;
 	struct tuf_metadata root;
 	enum tuf_result result;
 
 	if (is_passed(newest_root(apply), blob))
 		return TUF_OK;
+	if (rc->root_count > TUF_ROOTS_MAX)
+		return tuf_refuse(apply->why, TUF_TOO_LARGE, "more than %u since the trusted one",
+				  TUF_ROOTS_MAX);
 	result = tuf_root_read(&root, newest_root(apply), RC_LENIENCE, blob->bytes, blob->len,
 			       apply->why);
+	if (result == TUF_OK && state_add_root(rc, blob->bytes, blob->len) < 0)
+		result = no_memory(apply);
 	if (result != TUF_OK) {
 		tuf_metadata_free(&root);
 		return result;
 	}
-	tuf_metadata_free(&new->metadata);
-	free(new->bytes);
-	new->metadata = root;
-	new->len = blob->len;
-	new->bytes = state_copy(blob->bytes, blob->len);
-	return new->bytes ? TUF_OK : no_memory(apply);
+	tuf_metadata_free(&apply->set->root);
+	apply->set->root = root;
+	return TUF_OK;
 }
 
 /* Only the last one's expiry matters. */
@@ -92,8 +94,6 @@ static enum tuf_result follow_roots(struct apply *apply)
 	const struct tuf_metadata *root;
 	enum tuf_result result = TUF_OK;
 
-	if (update->root_count > TUF_ROOTS_MAX)
-		return tuf_refuse(apply->why, TUF_TOO_LARGE, "roots: more than %u", TUF_ROOTS_MAX);
 	for (size_t i = 0; i < update->root_count && result == TUF_OK; i++)
 		result = follow_root(apply, &update->roots[i]);
 	root = newest_root(apply);
@@ -130,8 +130,8 @@ static enum tuf_result take_targets(struct apply *apply)
 {
 	const struct rc_blob *blob = &apply->update->targets;
 	const struct tuf_metadata *root = newest_root(apply);
-	struct signed_file *file = &apply->set->targets;
-	struct tuf_metadata *targets = &file->metadata;
+	struct bytes *bytes = &apply->set->targets_bytes;
+	struct tuf_metadata *targets = &apply->set->targets;
 	uint64_t lowest = 0;
 	enum tuf_result result = tuf_metadata_read(targets, TUF_TARGETS, RC_LENIENCE, blob->bytes,
 						   blob->len, apply->why);
@@ -147,9 +147,9 @@ static enum tuf_result take_targets(struct apply *apply)
 				    targets->version, lowest);
 	if (result == TUF_OK)
 		result = check_expiry(apply, targets);
-	file->len = blob->len;
-	file->bytes = state_copy(blob->bytes, blob->len);
-	if (result == TUF_OK && !file->bytes)
+	bytes->len = blob->len;
+	bytes->bytes = state_copy(blob->bytes, blob->len);
+	if (result == TUF_OK && !bytes->bytes)
 		result = no_memory(apply);
 	return name_it(apply, result, "targets");
 }
@@ -175,7 +175,7 @@ static bool fits(const void *bytes, size_t len, const struct tuf_digest *listed)
 /* What targets and the path itself say of a file. */
 static enum tuf_result describe(struct apply *apply, const char *path, struct rc_file *file)
 {
-	const json_t *entry = tuf_targets_listed(&apply->set->targets.metadata, path);
+	const json_t *entry = tuf_targets_listed(&apply->set->targets, path);
 	int64_t version;
 	enum tuf_result result;
 
@@ -289,16 +289,16 @@ static void commit(struct rc *rc, struct set *set)
 
 	qsort(set->files, set->count, sizeof(set->files[0]), by_path);
 	rc->changed = compare(rc, set, old) | compare(rc, old, set);
-	if (!set->root.metadata.whole) {
+	if (!set->root.whole) {
 		set->root = old->root;
-		old->root = (struct signed_file){.bytes = NULL};
+		old->root = (struct tuf_metadata){.whole = NULL};
 	}
 	rc->set = set;
 	state_free_set(old);
 	rc->has_error = false;
 	rc->error[0] = '\0';
-	rc->floor.root = set->root.metadata.version;
-	rc->floor.targets = set->targets.metadata.version;
+	rc->floor.root = set->root.version;
+	rc->floor.targets = set->targets.version;
 }
 
 enum tuf_result rc_apply(struct rc *rc, const struct rc_update *update, int64_t now_s,
@@ -311,6 +311,7 @@ enum tuf_result rc_apply(struct rc *rc, const struct rc_update *update, int64_t 
 		.set = calloc(1, sizeof(*apply.set)),
 		.why = why,
 	};
+	const size_t root_count = rc->root_count;
 	char keys[sizeof(rc->floor.targets_keys)];
 	enum tuf_result result;
 
@@ -321,6 +322,7 @@ enum tuf_result rc_apply(struct rc *rc, const struct rc_update *update, int64_t 
 		result = no_memory(&apply);
 	if (result != TUF_OK) {
 		state_free_set(apply.set);
+		state_cut_roots(rc, root_count);
 		return result;
 	}
 	memcpy(rc->floor.targets_keys, keys, sizeof(keys));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rc/rc.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,18 +43,31 @@ char *state_copy(const void *bytes, size_t len)
 	return copy;
 }
 
-static void free_signed(struct signed_file *file)
+int state_add_root(struct rc *rc, const void *bytes, size_t len)
 {
-	tuf_metadata_free(&file->metadata);
-	free(file->bytes);
+	struct bytes *root = &rc->roots[rc->root_count];
+
+	root->bytes = state_copy(bytes, len);
+	root->len = len;
+	if (!root->bytes)
+		return -ENOMEM;
+	rc->root_count++;
+	return 0;
+}
+
+void state_cut_roots(struct rc *rc, size_t count)
+{
+	while (rc->root_count > count)
+		free(rc->roots[--rc->root_count].bytes);
 }
 
 void state_free_set(struct set *set)
 {
 	if (!set)
 		return;
-	free_signed(&set->root);
-	free_signed(&set->targets);
+	tuf_metadata_free(&set->root);
+	tuf_metadata_free(&set->targets);
+	free(set->targets_bytes.bytes);
 	for (size_t i = 0; i < set->count; i++)
 		free(set->files[i].bytes);
 	free(set);
@@ -81,7 +95,7 @@ const struct rc_blob *state_find_blob(const struct rc_blob *blobs, size_t count,
 
 const char *state_backend(const struct set *set)
 {
-	const json_t *custom = json_object_get(set->targets.metadata.body, "custom");
+	const json_t *custom = json_object_get(set->targets.body, "custom");
 	const char *text = tuf_json_text(custom, "opaque_backend_state");
 
 	return text ? text : "";
@@ -99,32 +113,29 @@ struct rc *rc_new(const struct rc_options *options, const void *root, size_t roo
 		  struct tuf_why *why)
 {
 	struct rc *rc = calloc(1, sizeof(*rc));
-	struct set *set = calloc(1, sizeof(*set));
-	char *copy = state_copy(root, root_len);
+	bool made;
 
-	if (!rc || !set || !copy) {
-		free(rc);
-		free(set);
-		free(copy);
+	if (!rc) {
 		tuf_refuse(why, TUF_NO_MEMORY, "out of memory");
 		return NULL;
 	}
 	rc->options = *options;
 	rc->floor = options->floor;
-	rc->set = set;
-	set->root.bytes = copy;
-	set->root.len = root_len;
-	if (tuf_root_read(&set->root.metadata, NULL, RC_LENIENCE, root, root_len, why) != TUF_OK) {
-		rc_free(rc);
-		return NULL;
-	}
-	return rc;
+	rc->set = calloc(1, sizeof(*rc->set));
+	made = rc->set && state_add_root(rc, root, root_len) == 0;
+	if (!made)
+		tuf_refuse(why, TUF_NO_MEMORY, "out of memory");
+	if (made && tuf_root_read(&rc->set->root, NULL, RC_LENIENCE, root, root_len, why) == TUF_OK)
+		return rc;
+	rc_free(rc);
+	return NULL;
 }
 
 void rc_free(struct rc *rc)
 {
 	if (!rc)
 		return;
+	state_cut_roots(rc, 0);
 	state_free_set(rc->set);
 	free(rc);
 }
@@ -151,20 +162,24 @@ void rc_note(struct rc *rc, const char *product, enum rc_state state, const char
 	}
 }
 
-struct rc_blob rc_root(const struct rc *rc)
+struct rc_blob rc_root(const struct rc *rc, size_t index)
 {
-	return (struct rc_blob){.bytes = rc->set->root.bytes, .len = rc->set->root.len};
+	if (index >= rc->root_count)
+		return (struct rc_blob){.bytes = NULL};
+	return (struct rc_blob){.bytes = rc->roots[index].bytes, .len = rc->roots[index].len};
 }
 
 struct rc_blob rc_targets(const struct rc *rc)
 {
-	return (struct rc_blob){.bytes = rc->set->targets.bytes, .len = rc->set->targets.len};
+	const struct bytes *targets = &rc->set->targets_bytes;
+
+	return (struct rc_blob){.bytes = targets->bytes, .len = targets->len};
 }
 
 void rc_versions(const struct rc *rc, struct rc_versions *versions)
 {
-	const struct tuf_metadata *root = &rc->set->root.metadata;
-	const struct tuf_metadata *targets = &rc->set->targets.metadata;
+	const struct tuf_metadata *root = &rc->set->root;
+	const struct tuf_metadata *targets = &rc->set->targets;
 
 	*versions = (struct rc_versions){
 		.root = root->version,

@@ -146,8 +146,12 @@ const struct rc_file *rc_file(const struct rc *rc, size_t index);
 /* Note for the next request what became of a product's files; error is escaped if need be. */
 void rc_note(struct rc *rc, const char *product, enum rc_state state, const char *error);
 
-/* Exact bytes of what is in force, to be stored; they live until something is accepted. */
-struct rc_blob rc_root(const struct rc *rc);
+/*
+ * Exact bytes of what is in force, to be stored; they live until something is accepted, those of
+ * roots until rc_free(). Roots by version: at index 0 that of rc_new(), behind the last one bytes
+ * is NULL.
+ */
+struct rc_blob rc_root(const struct rc *rc, size_t index);
 struct rc_blob rc_targets(const struct rc *rc); /* bytes is NULL: none yet */
 
 struct rc_versions {

@@ -69,8 +69,8 @@ static json_t *pack_state(const struct rc *rc)
 	const struct set *set = rc->set;
 
 	return json_pack("{s:I, s:I, s:o, s:b, s:s, s:s}", "root_version",
-			 (json_int_t)set->root.metadata.version, "targets_version",
-			 (json_int_t)set->targets.metadata.version, "config_states",
+			 (json_int_t)set->root.version, "targets_version",
+			 (json_int_t)set->targets.version, "config_states",
 			 pack_files(set, pack_config_state), "has_error", (int)rc->has_error,
 			 "error", rc->error, "backend_client_state", state_backend(set));
 }

@@ -9,16 +9,17 @@
 /* How repositories of this protocol differ from the specification. */
 #define RC_LENIENCE (TUF_ANY_KEYID | TUF_ANY_FRACTION)
 
-/* A file of metadata, and its exact bytes. */
-struct signed_file {
-	struct tuf_metadata metadata; /* whole is NULL: not there */
-	char *bytes;                  /* malloc'ed */
+/* Bytes of a file, malloc'ed, with a NUL behind them. */
+struct bytes {
+	char *bytes;
 	size_t len;
 };
 
 /* What is in force, or shall be. */
 struct set {
-	struct signed_file root, targets;
+	struct tuf_metadata root; /* the newest; whole is NULL: not there */
+	struct tuf_metadata targets;
+	struct bytes targets_bytes;
 	struct rc_file files[RC_FILES_MAX]; /* by path */
 	size_t count;
 	size_t bytes; /* of all files */
@@ -28,6 +29,8 @@ struct rc {
 	struct rc_options options;
 	struct rc_floor floor;
 	struct set *set;
+	struct bytes roots[1 + TUF_ROOTS_MAX]; /* one version after the other */
+	size_t root_count;
 	uint32_t changed;
 	bool has_error;
 	char error[RC_ERROR_MAX];
@@ -35,6 +38,12 @@ struct rc {
 
 /* A copy of bytes with a NUL behind it; NULL if there is no memory. */
 char *state_copy(const void *bytes, size_t len);
+
+/* Add a root behind the others. Returns 0 or -ENOMEM; there must be room. */
+int state_add_root(struct rc *rc, const void *bytes, size_t len);
+
+/* Forget roots beyond count. */
+void state_cut_roots(struct rc *rc, size_t count);
 
 /* Free what a set holds, and itself. */
 void state_free_set(struct set *set);

@@ -31,8 +31,11 @@ static void test_rc_chain_of_roots(void **state)
 	agent_add(agent, BASE, "text", 1);
 	world_refuses(world, TARGETS_KEY, TUF_UNTRUSTED, "targets: signed by 0 keys");
 	versions_are(world, 1, 0);
+	assert_null(rc_root(world->rc, 1).bytes);
 	world_accepts(world, ANOTHER_KEY);
 	versions_are(world, 3, 1);
+	assert_non_null(rc_root(world->rc, 2).bytes);
+	assert_null(rc_root(world->rc, 3).bytes);
 	/* What there is no root for: the next must follow the third. */
 	json_array_clear(agent->roots);
 	agent_add_root(agent, root(world, 4, SPARE_KEY, TARGETS_KEY, 1), ROOT_KEY);
@@ -58,6 +61,19 @@ static void test_rc_roots_that_do_not_follow(void **state)
 	agent_add_root(agent, expired, ROOT_KEY);
 	world_refuses(world, TARGETS_KEY, TUF_EXPIRED, "root: expired on 2001");
 	versions_are(world, 1, 0);
+}
+
+static void test_rc_roots_are_limited(void **state)
+{
+	struct world *world = *state;
+	struct agent *agent = &world->agent;
+
+	for (int64_t version = 2; version <= 1 + TUF_ROOTS_MAX; version++)
+		agent_add_root(agent, root(world, version, ROOT_KEY, TARGETS_KEY, 1), ROOT_KEY);
+	world_accepts(world, TARGETS_KEY);
+	versions_are(world, 1 + TUF_ROOTS_MAX, 1);
+	agent_add_root(agent, root(world, 2 + TUF_ROOTS_MAX, ROOT_KEY, TARGETS_KEY, 1), ROOT_KEY);
+	world_refuses(world, TARGETS_KEY, TUF_TOO_LARGE, "root: more than 256");
 }
 
 static void test_rc_targets_by_the_roots_threshold(void **state)
@@ -151,7 +167,8 @@ static void test_rc_is_taken_up_again(void **state)
 	agent_add(agent, BASE, "text", 3);
 	world_accepts(world, TARGETS_KEY);
 	before = world_request(world);
-	kept_root = copy(rc_root(world->rc));
+	kept_root = copy(rc_root(world->rc, 1));
+	assert_null(rc_root(world->rc, 2).bytes);
 	update.targets = copy(rc_targets(world->rc));
 	update.files = &file;
 	rc_free(world->rc);
@@ -196,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_AGENT(test_rc_chain_of_roots),
 		WITH_AGENT(test_rc_roots_that_do_not_follow),
+		WITH_AGENT(test_rc_roots_are_limited),
 		WITH_AGENT(test_rc_targets_by_the_roots_threshold),
 		WITH_AGENT(test_rc_targets_expire),
 		WITH_AGENT(test_rc_targets_do_not_go_back),
