@@ -178,6 +178,11 @@ conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml
 
 conntrace_SRC := $(COMMON) \
 	cli/client.c \
+	cli/config_ask.c \
+	cli/config_check.c \
+	cli/config_history.c \
+	cli/config_show.c \
+	cli/config_value.c \
 	cli/doctor.c \
 	cli/doctor_files.c \
 	cli/doctor_host.c \
@@ -215,7 +220,9 @@ conntrace_SRC := $(COMMON) \
 	loader/procfs.c \
 	loader/tracer.c \
 	supervisor/installation.c \
-	supervisor/life.c
+	supervisor/life.c \
+	supervisor/spawn.c \
+	verifier/keys.c
 conntrace_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 # Signed metadata: the state machine, which needs nothing but memory.
@@ -301,6 +308,8 @@ test_cgroups_SRC := $(CGROUPS) exporter/pages.c
 test_budget_SRC := common/config.c
 test_chan_SRC := common/chan.c
 test_config_SRC := common/config.c
+test_config_value_SRC := cli/config_value.c $(SCHEMA) common/config.c
+test_config_value_LIB := -lyaml
 test_decode_SRC := exporter/decode.c exporter/names.c
 test_dispatch_SRC := $(DISPATCH)
 test_ending_SRC := exporter/ending.c

@@ -12,6 +12,8 @@ enum cli_exit {
 	CLI_FAILED = 1, /* status: tracing is not up; list, tail: no answer to that */
 	CLI_USAGE = 2,  /* of doctor also that conntraced can't run: enum doctor_verdict */
 	CLI_NO_DAEMON = 3,
+	CLI_NO_INPUT = 66, /* config check: as conntraced --check */
+	CLI_INVALID = 78,  /* likewise */
 };
 
 struct cli_options {
@@ -20,11 +22,16 @@ struct cli_options {
 	enum config_tracer tracer;     /* of doctor: as the configuration would say */
 	enum config_instance instance; /* likewise */
 	bool nat;                      /* likewise */
+	bool as_source;                /* of config check: the file is one of a source */
+	const char *file;              /* of config check */
 };
 
 int cli_status(const struct cli_options *options);
 int cli_list(const struct cli_options *options);
 int cli_doctor(const struct cli_options *options);
 int cli_tail(const struct cli_options *options);
+int cli_config_show(const struct cli_options *options);
+int cli_config_check(const struct cli_options *options);
+int cli_config_history(const struct cli_options *options);
 
 #endif

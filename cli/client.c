@@ -109,6 +109,22 @@ int client_explain(const struct client *client, int err)
 	return CLI_NO_DAEMON;
 }
 
+int client_explain_end(const char *command, int err)
+{
+	const char *reason = strerror(-err);
+
+	if (err == 0)
+		reason = "the connection was closed before the end: who "
+			 "answers was replaced or conntraced ended; run it again";
+	else if (err == -EAGAIN)
+		reason = "no answer in time: conntrace status shows what is wrong";
+	else if (err == -EPROTO)
+		reason = "an answer that makes no sense: are conntrace and conntraced of one "
+			 "version?";
+	fprintf(stderr, "conntrace: %s: %s\n", command, reason);
+	return CLI_FAILED;
+}
+
 /* Who may send this, of those who can be at the other end: the supervisor hands us on. */
 static enum role sender_of(const uint8_t *frame, size_t len)
 {

@@ -30,6 +30,9 @@ void client_close(struct client *client);
 /* Tell standard error why client_open() failed and what to do. Returns the exit code. */
 int client_explain(const struct client *client, int err);
 
+/* Likewise why client_next() ended with err (≤ 0) before all of an answer was there. */
+int client_explain_end(const char *command, int err);
+
 /*
  * Wait for one message and hand it to its handler. Returns 1, 0 when the other end has closed the
  * connection, -EAGAIN after timeout_ms, -EINTR after a signal, -EPROTO for anything unexpected,

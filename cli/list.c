@@ -19,6 +19,6 @@ int cli_list(const struct cli_options *options)
 		next = client_next(&client, &records_table, &records, ANSWER_WAIT_MS);
 	client_close(&client);
 	if (next != 1)
-		return records_explain(&records, next);
+		return client_explain_end(records.command, next);
 	return records.failed ? CLI_FAILED : CLI_OK;
 }

@@ -12,10 +12,12 @@
 enum {
 	TAKES_SOCKET = 1 << 0,
 	TAKES_WHAT_IF = 1 << 1, /* --tracer, --instance, --nat */
+	TAKES_SOURCE = 1 << 2,  /* --source */
+	TAKES_FILE = 1 << 3,    /* an argument, which must be there */
 };
 
 struct command {
-	const char *name;
+	const char *name; /* one word, or two with a blank between them */
 	int (*run)(const struct cli_options *options);
 	unsigned int takes;
 	const char *meaning;
@@ -47,15 +49,43 @@ static const struct command commands[] = {
 	 "in time are left out and counted (ledger: clients_dropped).\n"
 	 "\n"
 	 "Exit status: 0 interrupted, 1 the records ended, 3 no conntraced answers.\n"},
+	{"config show", cli_config_show, TAKES_SOCKET,
+	 "the configuration in force, and where each value comes from",
+	 "Prints each key with its value and where that comes from: default, the local file, or\n"
+	 "which file of the source.\n"
+	 "\n"
+	 "Exit status: 0 printed, 1 there is none yet, 3 no conntraced answers.\n"},
+	{"config check", cli_config_check, TAKES_FILE | TAKES_SOURCE,
+	 "whether a configuration file is valid",
+	 "Checks the file as conntraced --check does, by the same verifier, and prints every "
+	 "error\n"
+	 "with its line. Needs no conntraced that runs, and reads nothing but the file.\n"
+	 "\n"
+	 "Exit status: 0 valid, 1 it could not be checked, 66 the file can't be read, 78 "
+	 "invalid.\n"},
+	{"config history", cli_config_history, TAKES_SOCKET,
+	 "what became of the last configurations",
+	 "Prints the last 16 verdicts with their time: applied, on probation, passed, refused, "
+	 "rolled\n"
+	 "back; whether of the local file or of what a source sent; the version in force "
+	 "afterwards;\n"
+	 "and the reason. They are those since conntraced was started, or upgraded.\n"
+	 "\n"
+	 "Exit status: 0 printed, 3 no conntraced answers.\n"},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},         {"socket", required_argument, NULL, 's'},
-	{"tracer", required_argument, NULL, 't'}, {"instance", required_argument, NULL, 'i'},
-	{"nat", no_argument, NULL, 'n'},          {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},
+	{"socket", required_argument, NULL, 's'},
+	{"tracer", required_argument, NULL, 't'},
+	{"instance", required_argument, NULL, 'i'},
+	{"nat", no_argument, NULL, 'n'},
+	{"source", no_argument, NULL, 'o'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 /* The options in the order of their help. */
@@ -77,6 +107,8 @@ static const struct {
 	 "ecs-ec2,\n"
 	 "                   ecs-fargate, eks-fargate\n"},
 	{TAKES_WHAT_IF, "[--nat]", "  --nat            doctor: likewise: nat: true\n"},
+	{TAKES_SOURCE, "[--source]",
+	 "  --source         config check: the file is one of a source, which may set less\n"},
 	{0, NULL, "  --help           this text, or that of a command\n"},
 	{0, NULL, "  --version        print the version\n"},
 };
@@ -95,11 +127,12 @@ static int help_all(void)
 {
 	printf("Usage: conntrace COMMAND [OPTION...]\n\nCommands:\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  %-8s %s\n", commands[i].name, commands[i].meaning);
+		printf("  %-15s %s%s\n", commands[i].name, commands[i].meaning,
+		       commands[i].takes & TAKES_FILE ? ": FILE" : "");
 	printf("\n");
 	print_options(~0u);
 	printf("\nExit status: 0 all well, 1 no, 2 wrong usage (doctor: or it can't run), 3 no\n"
-	       "conntraced answers.\n");
+	       "conntraced answers, 66 config check: the file can't be read, 78 it is invalid.\n");
 	return CLI_OK;
 }
 
@@ -109,7 +142,7 @@ static int help_command(const struct command *command)
 	for (size_t i = 0; i < OPTIONS; i++)
 		if (option_help[i].usage && (option_help[i].takes & ~command->takes) == 0)
 			printf(" %s", option_help[i].usage);
-	printf("\n\n%s\n", command->help);
+	printf("%s\n\n%s\n", command->takes & TAKES_FILE ? " FILE" : "", command->help);
 	print_options(command->takes);
 	return CLI_OK;
 }
@@ -123,11 +156,18 @@ static int usage(const char *what, const char *word)
 	return CLI_USAGE;
 }
 
-static const struct command *find_command(const char *name)
+/* The command that the words begin with, and how many of them are its name. */
+static const struct command *find_command(char **words, int count, int *used)
 {
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const char *name = commands[i].name, *blank = strchr(name, ' ');
+		size_t len = blank ? (size_t)(blank - name) : strlen(name);
+
+		*used = blank ? 2 : 1;
+		if (count >= *used && strlen(words[0]) == len && memcmp(words[0], name, len) == 0 &&
+		    (!blank || !strcmp(words[1], blank + 1)))
 			return &commands[i];
+	}
 	return NULL;
 }
 
@@ -185,10 +225,45 @@ static int take_option(struct request *request, int c)
 		request->given |= TAKES_WHAT_IF;
 		request->options.nat = true;
 		break;
+	case 'o':
+		request->given |= TAKES_SOURCE;
+		request->options.as_source = true;
+		break;
 	default:
 		return CLI_USAGE;
 	}
 	return 0;
+}
+
+/* The command, and what stands behind it. Returns 0, or an exit code after telling what is wrong.
+ */
+static int take_words(struct request *request, char **words, int count)
+{
+	int used;
+	const struct command *command = find_command(words, count, &used);
+
+	request->command = command;
+	if (!command && strcmp(words[0], "config") == 0)
+		return usage("config: show, check or history, not: ", count > 1 ? words[1] : "");
+	if (!command)
+		return usage("unknown command: ", words[0]);
+	if (command->takes & TAKES_FILE && used < count)
+		request->options.file = words[used++];
+	else if (command->takes & TAKES_FILE && !request->help)
+		return usage("no file given to ", command->name);
+	if (used < count)
+		return usage("unexpected argument: ", words[used]);
+	return 0;
+}
+
+/* Options that the command does not have. */
+static int refuse_options(unsigned int given, const char *command)
+{
+	return usage(given & TAKES_SOCKET ? "--socket is not for the command "
+		     : given & TAKES_SOURCE
+			     ? "--source is not for the command "
+			     : "--tracer, --instance and --nat are not for the command ",
+		     command);
 }
 
 /* Returns 0, or an exit code after telling what is wrong. */
@@ -204,18 +279,13 @@ static int take_arguments(struct request *request, int argc, char **argv)
 				     argv[optind - 1]);
 		code = take_option(request, c);
 	}
-	if (code || request->version || optind == argc)
+	if (!code && !request->version && optind < argc)
+		code = take_words(request, argv + optind, argc - optind);
+	if (code || !request->command)
 		return code;
-	request->command = find_command(argv[optind]);
-	if (!request->command)
-		return usage("unknown command: ", argv[optind]);
-	if (optind + 1 < argc)
-		return usage("unexpected argument: ", argv[optind + 1]);
 	if (request->given & ~request->command->takes)
-		return usage(request->given & ~request->command->takes & TAKES_SOCKET
-				     ? "--socket is not for the command "
-				     : "--tracer, --instance and --nat are not for the command ",
-			     request->command->name);
+		return refuse_options(request->given & ~request->command->takes,
+				      request->command->name);
 	return 0;
 }
 

@@ -103,19 +103,3 @@ int records_open(struct records *records, struct client *client, const char *com
 		records->unheard = true;
 	return CLI_OK;
 }
-
-int records_explain(const struct records *records, int err)
-{
-	const char *reason = strerror(-err);
-
-	if (err == 0)
-		reason = "the connection was closed before the end: the exporter was replaced or "
-			 "conntraced ended; run it again";
-	else if (err == -EAGAIN)
-		reason = "no answer in time: conntrace status shows what is wrong";
-	else if (err == -EPROTO)
-		reason = "an answer that makes no sense: are conntrace and conntraced of one "
-			 "version?";
-	fprintf(stderr, "conntrace: %s: %s\n", records->command, reason);
-	return CLI_FAILED;
-}

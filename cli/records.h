@@ -30,7 +30,4 @@ extern const struct dispatch_table records_table;
 int records_open(struct records *records, struct client *client, const char *command,
 		 const struct cli_options *options, enum ask ask);
 
-/* Tell why client_next() ended with err (≤ 0). Returns the exit code. */
-int records_explain(const struct records *records, int err);
-
 #endif

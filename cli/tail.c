@@ -43,6 +43,6 @@ int cli_tail(const struct cli_options *options)
 	if (interrupted || records.unheard)
 		return CLI_OK;
 	if (!records.done)
-		return records_explain(&records, next);
+		return client_explain_end(records.command, next);
 	return records.failed ? CLI_FAILED : CLI_OK;
 }

@@ -235,7 +235,7 @@ struct msg_checked {
 #define VERDICTS(X) \
 	X(APPLIED, "applied") \
 	X(ON_PROBATION, "on probation") \
-	X(PASSED, "passed its probation") \
+	X(PASSED, "passed") \
 	X(REFUSED, "refused") \
 	X(ROLLED_BACK, "rolled back")
 /* clang-format on */

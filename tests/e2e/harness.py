@@ -122,12 +122,16 @@ class Tracer:
             return f.read()
 
     def cli(self, *args, check_code=True, timeout=10):
-        done = subprocess.run([os.path.join(BIN, "conntrace"), args[0], "--socket", self.socket,
-                               *args[1:]], capture_output=True, text=True,
+        done = subprocess.run([os.path.join(BIN, "conntrace"), *args[0].split(), "--socket",
+                               self.socket, *args[1:]], capture_output=True, text=True,
                               timeout=timeout * SLOWDOWN)
         if check_code:
             check(done.returncode == 0, f"conntrace {args}: {done.returncode}: {done.stderr}")
         return done
+
+    def config(self, command):
+        """What conntrace config says, of the configuration in force or of verdicts."""
+        return json.loads(self.cli(f"config {command}", "--json").stdout)
 
     def status(self):
         return json.loads(self.cli("status", "--json", check_code=False).stdout)

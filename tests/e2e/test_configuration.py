@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A configuration directory is applied while tracing goes on; a broken file changes nothing."""
 
+import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 
-from harness import (CHILDREN, Tracer, check, conngen, equal, main, network_namespace, wait_for,
+from harness import (BIN, CHILDREN, Tracer, check, conngen, equal, main, network_namespace, wait_for,
                      wait_until)
 
 
@@ -15,6 +18,18 @@ def config(tracer):
 
 def all_run(tracer):
     return all(tracer.running(c) for c in CHILDREN)
+
+
+def shows_origins(shown):
+    keys = {key["key"]: key for key in shown["keys"]}
+    equal(shown["version"], 2, "version")
+    for key, value, origin, file in (
+            ("snapshot_interval", "300ms", "source", "10-fast.yaml"),
+            ("output.format", "json", "local", "conntrace.yaml"),
+            ("source.probation", "1m", "default", ""), ("nat", "false", "default", "")):
+        equal(keys[key], {"key": key, "value": value, "from": origin, "file": file}, key)
+    equal(shown["filters"], [{"filter": "exclude 127.0.0.0/8 port 7001", "from": "source",
+                              "file": "10-fast.yaml"}], "filters")
 
 
 def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
@@ -28,6 +43,7 @@ def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
         # One poll (200 ms, after at most a second of a first success) and the check.
         wait_for("applied", lambda: config(tracer)["snapshot_interval_ms"] == 300, 2.0)
         equal(len(config(tracer)["filters"]), 1, "filters")
+        shows_origins(tracer.config("show"))
         wait_for("all run", lambda: all_run(tracer))
         equal(tracer.process("supervisor")["pid"], supervisor, "the supervisor's pid")
         equal(tracer.process("loader")["replaced"], 1, "loader replaced")
@@ -52,6 +68,11 @@ def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
         time.sleep(0.5)
         equal(tracer.process("loader")["replaced"], 1, "loader replaced by a broken file")
         check("20-broken.yaml:2:" in tracer.text(), "the log names file and line")
+        told = tracer.status()["source"]
+        equal(told["state"], 3, "state of the source")
+        equal([(p["name"], p["state"]) for p in told["parts"]],
+              [("10-fast.yaml", 1), ("20-broken.yaml", 3)], "states of its files")
+        check("snapshot_interval" in told["parts"][1]["error"], told["parts"])
 
         os.remove(os.path.join(tracer.source, "20-broken.yaml"))
         wait_for("accepted again", lambda: config(tracer)["applied"], 3)
@@ -146,6 +167,44 @@ def test_a_local_file_that_became_wrong_changes_nothing():
         check(tracer.running("exporter"), "exporter")
 
 
+def checked(path, *options):
+    done = subprocess.run([os.path.join(BIN, "conntrace"), "config", "check", *options, path],
+                          capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+def test_config_check_finds_what_conntraced_finds():
+    tracer = Tracer()
+    try:
+        path = tracer.config_path
+        equal(checked(path), (0, [path + ": valid"], ""), "a valid file")
+        code, lines, _ = checked(path, "--source")
+        equal((code, [line[:len(path) + 10] for line in lines]),
+              (78, [path + ":1: output", path + ":1: output"][:len(lines)]), "as one of a source")
+        tracer.write_config("snapshot_interval: [1]\nfamilies: []\nfiltres: []\n")
+        code, lines, _ = checked(path)
+        equal(code, 78, "exit code")
+        said = subprocess.run([os.path.join(BIN, "conntraced"), "--user", "nobody", "--socket",
+                               tracer.socket, "--check", "--config", path],
+                              capture_output=True, text=True, check=False)
+        equal(said.returncode, 78, "exit code of conntraced --check")
+        equal(len(lines), 3, f"errors in {lines}")
+        for line in lines:
+            check(line.removeprefix(tracer.dir + "/") in said.stderr, f"{line} not in {said.stderr}")
+        told = json.loads(checked(path, "--json")[1][0])
+        equal([f"{path}:{e['line']}: {e['reason']}" for e in told["errors"]], lines, "as JSON")
+        equal(told["valid"], False, "valid")
+        # More than a text may have, nothing there, a directory.
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("#" * 65537)
+        check(checked(path)[0] == 78 and "longer than 65536" in checked(path)[1][0], checked(path))
+        for path, why in ((path + ".none", "No such file"), (tracer.dir, "Is a directory")):
+            code, lines, error = checked(path)
+            check(code == 66 and lines == [] and path in error and why in error, (code, error))
+    finally:
+        shutil.rmtree(tracer.dir)
+
+
 if __name__ == "__main__":
     main([test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not,
           test_a_source_file_may_not_set_what_is_local,
@@ -153,4 +212,5 @@ if __name__ == "__main__":
           test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss,
           test_what_is_no_longer_fetched_is_no_longer_in_force,
           test_a_ring_of_another_size_is_a_new_tracer_and_no_crash,
-          test_a_local_file_that_became_wrong_changes_nothing])
+          test_a_local_file_that_became_wrong_changes_nothing,
+          test_config_check_finds_what_conntraced_finds])

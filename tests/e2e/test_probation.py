@@ -122,6 +122,11 @@ def test_a_loader_that_gives_up_gets_the_configuration_before_back():
         equal(tracer.running("exporter")["pid"], exporter, "the exporter, all the while")
         lost_none(tracer, netns, traffic.ends())
 
+        equal([(e["by"], e["verdict"], e["version"]) for e in tracer.config("history")["history"]],
+              [("local", "applied", 1), ("source", "applied", 1), ("source", "on probation", 2),
+               ("source", "passed", 2), ("source", "on probation", 3),
+               ("source", "rolled back", 4), ("source", "refused", 4)], "history")
+
         # Told to reload, conntraced tries it again.
         tracer.proc.send_signal(signal.SIGHUP)
         wait_for("rolled back again", lambda: rolled_back(tracer, 7))
