@@ -72,9 +72,12 @@ static int give_up_root(void)
 {
 	uid_t uid;
 	gid_t gid;
-	int err = geteuid() == 0 ? installation_user(&uid, &gid) : 0;
+	int err;
 
-	if (!err && geteuid() == 0)
+	if (geteuid() != 0)
+		return privs_set_caps(0, 0);
+	err = installation_user(&uid, &gid);
+	if (!err)
 		err = privs_drop_user(uid, gid);
 	return err ? err : privs_set_caps(0, 0);
 }
