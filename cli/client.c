@@ -78,6 +78,9 @@ int client_open(struct client *client, const char *socket, enum ask ask)
 	len = msg_pack(MSG_ASK, &msg, client->frame, sizeof(client->frame));
 	err = len < 0 ? len
 		      : chan_send(client->fd, client->frame, (size_t)len, NULL, 0, ASK_WAIT_MS);
+	/* Whoever is refused is hung up on before it has asked: why is there to be read. */
+	if (err == -EPIPE)
+		err = 0;
 	if (err)
 		client_close(client);
 	return err;
@@ -88,6 +91,14 @@ void client_close(struct client *client)
 	if (client->fd >= 0)
 		close(client->fd);
 	client->fd = -1;
+}
+
+void client_refused(const char *command, const struct msg_done *done)
+{
+	char reason[4 * MSG_TEXT_MAX + 1];
+
+	log_escape(done->reason, reason, sizeof(reason));
+	fprintf(stderr, "conntrace: %s: %s\n", command, reason);
 }
 
 int client_explain(const struct client *client, int err)

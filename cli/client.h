@@ -27,6 +27,9 @@ struct client {
 int client_open(struct client *client, const char *socket, enum ask ask);
 void client_close(struct client *client);
 
+/* Tell the user why the command has no answer. */
+void client_refused(const char *command, const struct msg_done *done);
+
 /* Tell standard error why client_open() failed and what to do. Returns the exit code. */
 int client_explain(const struct client *client, int err);
 

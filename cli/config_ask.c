@@ -45,7 +45,7 @@ static int on_done(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 
 	(void)fds;
 	answer->refused = true;
-	fprintf(stderr, "conntrace: %s: %s\n", answer->command, config_safe(msg->done.reason));
+	client_refused(answer->command, &msg->done);
 	return 0;
 }
 

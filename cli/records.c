@@ -59,15 +59,13 @@ static int on_records(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 static int on_done(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct records *records = ctx;
-	char reason[4 * MSG_TEXT_MAX + 1];
 
 	(void)fds;
 	records->done = true;
 	if (msg->done.ok)
 		return 0;
 	records->failed = true;
-	log_escape(msg->done.reason, reason, sizeof(reason));
-	fprintf(stderr, "conntrace: %s: %s\n", records->command, reason);
+	client_refused(records->command, &msg->done);
 	return 0;
 }
 

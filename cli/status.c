@@ -84,10 +84,21 @@ static int on_summary(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
+static int on_done(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct status *status = ctx;
+
+	(void)fds;
+	status->refused = true;
+	client_refused("status", &msg->done);
+	return 0;
+}
+
 static const struct dispatch_table table = {
 	.self = ROLE_CLI,
 	.handlers =
 		{
+			[MSG_DONE] = on_done,
 			[MSG_PROCESS] = on_process,
 			[MSG_LADDER] = on_step,
 			[MSG_PROBES] = on_probes,
@@ -201,9 +212,11 @@ static int gather(struct status *status, const struct cli_options *options)
 	err = client_open(&client, options->socket, ASK_STATUS);
 	if (err)
 		return client_explain(&client, err);
-	while (next == 1 && !status->complete)
+	while (next == 1 && !status->complete && !status->refused)
 		next = client_next(&client, &table, status, ANSWER_WAIT_MS);
 	client_close(&client);
+	if (status->refused)
+		return CLI_NO_DAEMON;
 	if (next == 1) {
 		status->now_ns = loop_now_ns();
 		identity_of(&status->summary, &status->identity);

@@ -32,6 +32,7 @@ struct status {
 	bool has_source;
 	struct msg_source source;
 	bool complete; /* the summary came */
+	bool refused;  /* and will not come; why is told */
 	struct msg_summary summary;
 	struct identity identity;
 	uint64_t now_ns; /* CLOCK_MONOTONIC */

@@ -99,11 +99,12 @@ int chan_recv(int fd, uint8_t *frame, size_t cap, int *fds, uint32_t *fd_count)
 	ssize_t len;
 
 	*fd_count = 0;
+	/* ECONNRESET, once: it hung up with something of ours unread. Its last words are there. */
 	do {
 		len = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	} while (len < 0 && errno == EINTR);
+	} while (len < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (len < 0)
-		return errno == ECONNRESET ? 0 : -errno;
+		return -errno;
 	count = take_fds(&hdr, received);
 	if (hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || count > PROTO_FDS_MAX) {
 		close_all(received, count);

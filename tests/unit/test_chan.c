@@ -159,6 +159,19 @@ static void test_chan_tells_the_end(void **state)
 }
 
 /* An empty frame is none of ours: as good as the end, and its fds are closed. */
+/* Hung up on with a frame of ours unread, which the kernel tells as an error. */
+static void test_chan_tells_last_words_before_the_end(void **state)
+{
+	(void)state;
+	assert_int_equal(chan_send(ends[0], (const uint8_t *)"asked", 5, NULL, 0, 0), 0);
+	assert_int_equal(chan_send(ends[1], (const uint8_t *)"words", 5, NULL, 0, 0), 0);
+	close(ends[1]);
+	assert_int_equal(chan_recv(ends[0], frame, sizeof(frame), fds, &fd_count), 5);
+	assert_memory_equal(frame, "words", 5);
+	assert_int_equal(chan_recv(ends[0], frame, sizeof(frame), fds, &fd_count), 0);
+	ends[1] = -1;
+}
+
 static void test_chan_takes_an_empty_frame_as_the_end(void **state)
 {
 	uint32_t before = open_fds();
@@ -194,6 +207,7 @@ int main(void)
 		TEST(test_chan_refuses_a_frame_that_does_not_fit),
 		TEST(test_chan_closes_too_many_fds),
 		TEST(test_chan_tells_the_end),
+		TEST(test_chan_tells_last_words_before_the_end),
 		TEST(test_chan_takes_an_empty_frame_as_the_end),
 		TEST(test_chan_does_not_wait_for_a_reader_that_sleeps),
 	};
