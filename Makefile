@@ -4,6 +4,8 @@
 O ?= build
 VERSION := 0.1.0
 SAN ?=
+# DEBUG=1, from the command line alone: a build whose sandboxes can be told to log and not to kill.
+DEBUGGING := $(if $(filter command line,$(origin DEBUG)),$(DEBUG))
 PREFIX ?= /usr
 SBINDIR    := $(PREFIX)/sbin
 LIBEXECDIR := $(PREFIX)/libexec/conntrace
@@ -13,7 +15,8 @@ CC      ?= gcc
 CLANG   ?= clang
 STRIP   ?= llvm-strip
 # Empty, as a source that defines it itself does.
-DEFINES := -D_GNU_SOURCE= -I. -isystem /usr/include/libnl3 -DVERSION='"$(VERSION)"' \
+DEFINES := -D_GNU_SOURCE= -I. -isystem /usr/include/libnl3 -DVERSION='"$(VERSION)$(if $(DEBUGGING), (debug))"' \
+           $(if $(DEBUGGING),-DCONNTRACE_DEBUG) \
            -DSBINDIR='"$(SBINDIR)"' -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
 WARN    := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wformat=2 -Wvla
@@ -307,6 +310,9 @@ test_cgroup_name_SRC := exporter/cgroup_name.c
 test_cgroups_SRC := $(CGROUPS) exporter/pages.c
 test_budget_SRC := common/config.c
 test_chan_SRC := common/chan.c
+test_child_SRC := common/chan.c common/child.c common/log.c common/loop.c common/privs.c common/seccomp.c \
+	$(DISPATCH)
+test_child_LIB := -lmsgpackc -lcap
 test_config_SRC := common/config.c
 test_config_value_SRC := cli/config_value.c $(SCHEMA) common/config.c
 test_config_value_LIB := -lyaml
@@ -319,6 +325,8 @@ test_doctor_judge_SRC := cli/doctor_judge.c cli/doctor_judge_files.c common/conf
 	loader/tracer.c
 test_doctor_judge_LIB := -lcap -lmsgpackc
 test_exporter_sandbox_SRC := exporter/sandbox.c common/landlock.c common/seccomp.c
+test_handover_SRC := loader/handover.c loader/plan.c loader/tracer.c $(DISPATCH)
+test_handover_LIB := -Wl,--wrap=bpf_obj_get_info_by_fd -lmsgpackc $(LIBBPF)
 test_inherit_SRC := supervisor/inherit.c supervisor/spawn.c common/chan.c common/log.c
 test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
@@ -327,6 +335,8 @@ test_keep_SRC := common/counters.c supervisor/custody.c supervisor/inherit.c sup
 test_keep_LIB := -lmsgpackc
 test_last_words_SRC := supervisor/last_words.c common/proto.c
 test_life_SRC := supervisor/life.c
+test_loader_sandbox_SRC := loader/sandbox.c common/landlock.c common/privs.c
+test_loader_sandbox_LIB := -lcap $(LIBBPF)
 test_log_SRC := common/log.c
 test_loss_SRC := exporter/loss.c
 test_marker_SRC := exporter/marker.c exporter/loss.c exporter/jsonbuf.c exporter/names.c \
@@ -360,6 +370,7 @@ test_rate_SRC := supervisor/rate.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
+test_seccomp_SRC := common/seccomp.c
 test_settings_SRC := common/grace.c loader/settings.c common/config.c
 test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := common/fnv.c poller/source.c poller/source_dir.c
@@ -374,6 +385,7 @@ test_tuf_json_SRC := tuf/canonical.c tuf/json.c tuf/result.c
 test_tuf_json_LIB := -ljansson
 test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
 test_tuf_names_LIB := $(TUF_LIB)
+test_verifier_sandbox_SRC := verifier/sandbox.c common/landlock.c
 test_wholefile_SRC := common/io.c common/wholefile.c
 test_unseen_SRC := common/counters.c loader/unseen.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
@@ -416,7 +428,7 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all signer btf-archive arm run check check-matrix check-package tests replays chaos bench bench-load \
+.PHONY: all signer btf-archive arm run check check-matrix check-package mutations tests replays chaos bench bench-load \
 	bench-scale bench-fleet features fuzz lint format docs san man install \
 	dist deb rpm clean help
 .DELETE_ON_ERROR:
@@ -578,6 +590,11 @@ chaos: ## kill, stop, reload, fill and exhaust at random, under load: CHAOS="--s
 	@./bootstrap deps check
 	+@$(SUBMAKE) arm $(O)/bench/conngen
 	@exec python3 tests/e2e/chaos.py $(CHAOS)
+
+mutations: ## take each protection away once and see a test fail: half an hour, root; not part of check
+	@./bootstrap deps check
+	+@$(SUBMAKE) all
+	@exec tests/mutations/run --build $(O) $(MUTATIONS)
 
 check-package: ## the Debian package in an emulated Debian 12: 5 to 10 minutes, root; not part of check
 	@./bootstrap deps package

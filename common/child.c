@@ -19,6 +19,7 @@
 #include "common/chan.h"
 #include "common/log.h"
 #include "common/privs.h"
+#include "common/seccomp.h"
 
 /* The most fds a child has open: its channel, the epoll, what START brings, clients. */
 #define FDS_MAX      256
@@ -154,6 +155,7 @@ static int start_talking(struct child *child)
 int child_init(struct child *child, enum role role, const struct dispatch_table *table, void *ctx,
 	       uint64_t allowed_caps)
 {
+	const bool log_only = getenv(SECCOMP_LOG_VARIABLE);
 	char why[1200];
 	int err;
 
@@ -175,6 +177,12 @@ int child_init(struct child *child, enum role role, const struct dispatch_table 
 		child_fail(child, 1, EX_NOPERM, "%s: start it by conntraced, and no setuid bit",
 			   why);
 		return err;
+	}
+	if (log_only && seccomp_log_only() < 0) {
+		child_fail(child, 1, EX_USAGE,
+			   "is of a release build: it can't only log what is "
+			   "forbidden");
+		return -EPERM;
 	}
 	err = start_talking(child);
 	if (err)

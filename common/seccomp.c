@@ -17,10 +17,13 @@
 #error "seccomp: name this architecture's AUDIT_ARCH"
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define OTHERWISE SECCOMP_RET_LOG
+/* What is answered to a call that is not in the list. */
+#if defined(CONNTRACE_DEBUG)
+static uint32_t otherwise = SECCOMP_RET_KILL_PROCESS;
+#elif defined(__SANITIZE_ADDRESS__)
+static const uint32_t otherwise = SECCOMP_RET_LOG;
 #else
-#define OTHERWISE SECCOMP_RET_KILL_PROCESS
+static const uint32_t otherwise = SECCOMP_RET_KILL_PROCESS;
 #endif
 
 /* The x32 calls of x86-64 share its AUDIT_ARCH and have this bit. */
@@ -61,6 +64,16 @@ static void put_rule(struct program *p, const struct seccomp_rule *rule)
 	put(p, load, DATA(nr), 0, 0);
 }
 
+int seccomp_log_only(void)
+{
+#if defined(CONNTRACE_DEBUG)
+	otherwise = SECCOMP_RET_LOG;
+	return 0;
+#else
+	return -EPERM;
+#endif
+}
+
 int seccomp_apply(const struct seccomp_rule *rules, size_t count)
 {
 	struct program p = {.len = 0};
@@ -76,7 +89,7 @@ int seccomp_apply(const struct seccomp_rule *rules, size_t count)
 	put(&p, BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
 	for (size_t i = 0; i < count; i++)
 		put_rule(&p, &rules[i]);
-	put(&p, BPF_RET | BPF_K, OTHERWISE, 0, 0);
+	put(&p, BPF_RET | BPF_K, otherwise, 0, 0);
 	prog = (struct sock_fprog){.len = p.len, .filter = p.code};
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;

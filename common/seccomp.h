@@ -43,4 +43,13 @@ struct seccomp_rule {
  */
 int seccomp_apply(const struct seccomp_rule *rules, size_t count);
 
+/* By this variable conntraced --log-forbidden has its children call seccomp_log_only(). */
+#define SECCOMP_LOG_VARIABLE "CONNTRACE_LOG_FORBIDDEN"
+
+/*
+ * In a debug build (make DEBUG=1) a filter that is installed from now on lets pass what it would
+ * kill for; the kernel logs it. Returns 0, in a release build -EPERM, and nothing changes.
+ */
+int seccomp_log_only(void);
+
 #endif

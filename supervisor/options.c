@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/seccomp.h"
 #include "supervisor/installation.h"
 
 #define DEFAULT_CONFIG "/etc/conntrace/conntrace.yaml"
@@ -29,6 +30,8 @@ static const char help[] =
 	"  -U, --upgrade            tell the conntraced that runs to go on as the one that is\n"
 	"                           installed now, wait until that traces, exit\n"
 	"  -v, --verbose            log more\n"
+	"  -L, --log-forbidden      only log system calls that the children would be killed for;\n"
+	"                           in a debug build (make DEBUG=1) alone\n"
 	"  -h, --help               print this\n"
 	"  -V, --version            print the version\n"
 	"\n"
@@ -40,16 +43,25 @@ static const char help[] =
 	"      78 configuration\n";
 
 static const struct option longs[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"socket", required_argument, NULL, 's'},
-	{"user", required_argument, NULL, 'u'},
-	{"check", no_argument, NULL, 'C'},
-	{"upgrade", no_argument, NULL, 'U'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},  {"socket", required_argument, NULL, 's'},
+	{"user", required_argument, NULL, 'u'},    {"check", no_argument, NULL, 'C'},
+	{"upgrade", no_argument, NULL, 'U'},       {"verbose", no_argument, NULL, 'v'},
+	{"log-forbidden", no_argument, NULL, 'L'}, {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
 };
+
+/* Children learn it by the environment. */
+static int log_forbidden(void)
+{
+#if defined(CONNTRACE_DEBUG)
+	return setenv(SECCOMP_LOG_VARIABLE, "1", 1);
+#else
+	fputs("conntraced: --log-forbidden: this is a release build, whose children are killed for "
+	      "what is forbidden: make DEBUG=1\n",
+	      stderr);
+	return -1;
+#endif
+}
 
 int options_parse(struct options *options, int argc, char **argv)
 {
@@ -60,7 +72,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		fputs("conntraced: too many arguments\n", stderr);
 		return EX_USAGE;
 	}
-	while ((c = getopt_long(argc, argv, "c:s:u:CUvhV", longs, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "c:s:u:CUvLhV", longs, NULL)) >= 0) {
 		switch (c) {
 		case 'c':
 			options->config = optarg;
@@ -79,6 +91,10 @@ int options_parse(struct options *options, int argc, char **argv)
 			break;
 		case 'v':
 			options->verbose = true;
+			break;
+		case 'L':
+			if (log_forbidden() < 0)
+				return EX_USAGE;
 			break;
 		case 'h':
 			fputs(help, stdout);

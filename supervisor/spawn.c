@@ -14,14 +14,21 @@
 
 #include "common/chan.h"
 #include "common/proto.h"
+#include "common/seccomp.h"
 
 /* NAME=VALUE of the longest name we pass. */
 #define VARIABLE_BYTES 80
+/* Passed to every child, beside those that the caller names. */
+#if defined(CONNTRACE_DEBUG)
+#define OWN_VARIABLES 2
+#else
+#define OWN_VARIABLES 1
+#endif
 
 struct environment {
 	uint32_t count;
-	char texts[SPAWN_VARIABLES_MAX + 1][VARIABLE_BYTES];
-	char *list[SPAWN_VARIABLES_MAX + 2]; /* ends with NULL */
+	char texts[SPAWN_VARIABLES_MAX + OWN_VARIABLES][VARIABLE_BYTES];
+	char *list[SPAWN_VARIABLES_MAX + OWN_VARIABLES + 1]; /* ends with NULL */
 };
 
 int spawn_move_fd(int fd)
@@ -38,7 +45,7 @@ static void pass_variable(struct environment *env, const char *name)
 	const char *value = getenv(name);
 	char *text;
 
-	if (!value || env->count > SPAWN_VARIABLES_MAX)
+	if (!value || env->count == SPAWN_VARIABLES_MAX + OWN_VARIABLES)
 		return;
 	text = env->texts[env->count];
 	if (snprintf(text, VARIABLE_BYTES, "%s=%.*s", name, SPAWN_VALUE_MAX, value) <
@@ -86,6 +93,9 @@ int spawn_child(int program_fd, const char *name, const char *const *variables,
 	pid_t pid;
 
 	pass_variable(&env, "JOURNAL_STREAM");
+#if defined(CONNTRACE_DEBUG)
+	pass_variable(&env, SECCOMP_LOG_VARIABLE);
+#endif
 	for (; variables && *variables; variables++)
 		pass_variable(&env, *variables);
 	err = chan_pair(pair);
