@@ -343,6 +343,13 @@ def steps_of(status):
     return {(s["tracer"], s["step"]): s for s in status["ladder"]}
 
 
+def proc_limits(pid):
+    """{name: (soft, hard)} of its resource limits, as the kernel names and writes them."""
+    with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+        lines = [re.split(r"\s{2,}", line.strip()) for line in f][1:]
+    return {line[0]: tuple(line[1:3]) for line in lines}
+
+
 def proc_status(pid):
     """/proc/PID/status as a dictionary."""
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as f:
@@ -383,8 +390,11 @@ def why_not(test, once):
 
 
 def main(tests, once=()):
-    """Run the tests, a line of TAP each. once: those of them that do not depend on the tracer."""
+    """Run the tests, a line of TAP each; with arguments only those that have one in their name. once:
+    those of them that do not depend on the tracer."""
     failed = 0
+    if sys.argv[1:]:
+        tests = [test for test in tests if any(word in test.__name__ for word in sys.argv[1:])]
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
         name = test.__name__.removeprefix("test_").replace("_", " ")

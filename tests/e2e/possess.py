@@ -11,7 +11,7 @@ import struct
 SUPPORTED = platform.machine() == "x86_64"
 
 # ptrace(2)
-GETREGS, SETREGS, SINGLESTEP, ATTACH, DETACH = 12, 13, 9, 16, 17
+CONT, GETREGS, SETREGS, SINGLESTEP, ATTACH, DETACH = 7, 12, 13, 9, 16, 17
 GETEVENTMSG, SEIZE = 0x4201, 0x4206
 TRACEFORK = 2  # PTRACE_O_TRACEFORK
 EVENT_FORK = 1
@@ -48,10 +48,16 @@ class HeldAtFork:
 
     def child(self):
         """Wait for the fork; the pid of the child."""
-        _, status = os.waitpid(self.pid, WALL)
-        self.stopped = True
-        if status >> 8 != signal.SIGTRAP | EVENT_FORK << 8:
-            raise AssertionError(f"{self.pid}: status {status:#x}, not a fork")
+        forked = signal.SIGTRAP | EVENT_FORK << 8
+        while True:
+            _, status = os.waitpid(self.pid, WALL)
+            self.stopped = os.WIFSTOPPED(status)
+            if status >> 8 == forked:
+                break
+            # The end of a child before this one.
+            if not self.stopped or os.WSTOPSIG(status) != signal.SIGCHLD:
+                raise AssertionError(f"{self.pid}: status {status:#x}, not a fork")
+            ptrace(CONT, self.pid, signal.SIGCHLD)
         pid = ctypes.c_ulong()
         ptrace(GETEVENTMSG, self.pid, ctypes.byref(pid))
         os.waitpid(pid.value, WALL)

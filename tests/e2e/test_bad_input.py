@@ -225,6 +225,28 @@ def test_check():
             check(not os.path.exists(os.path.join(directory, "s")), "a control socket")
 
 
+def test_a_child_with_a_capability():
+    with Tree() as tree:
+        for name, code in (("exporter", 77), ("verifier", 78)):
+            program = os.path.join(tree.bin, f"conntrace-{name}")
+            subprocess.run(["setcap", "cap_bpf+p", program], check=True)
+            ends(Tracer(binaries=tree.bin), code, f"conntrace-{name}: has capabilities it must "
+                 "not have: cap_bpf", f"{name}: given up")
+            subprocess.run(["setcap", "-r", program], check=True)
+        subprocess.run(["setcap", "cap_bpf+p", os.path.join(tree.bin, "conntrace-poller")], check=True)
+        with Tracer(binaries=tree.bin, source=True) as tracer:
+            wait_for("the poller given up", lambda: tracer.process("poller")["state"] == "failed")
+            check("must not have: cap_bpf" in tracer.process("poller")["last"],
+                  tracer.process("poller"))
+
+
+def test_a_release_build_does_not_let_its_children_do_what_is_forbidden():
+    with Tree() as tree:
+        done = daemon(tree, "--log-forbidden")
+        equal(done.returncode, 64, "exit code")
+        check("this is a release build" in done.stderr, f"it said: {done.stderr}")
+
+
 def test_wrong_usage():
     with Tree() as tree:
         for args in (["--no-such"], ["--config"], ["word"]):

@@ -13,7 +13,7 @@ import time
 
 from harness import (BIN, CHILDREN, SLOWDOWN, Tracer, bpf_ids, bpf_links, check, conngen, equal,
                      load, main,
-                     network_namespace, proc_status, wait_for)
+                     network_namespace, proc_limits, proc_status, wait_for)
 
 CAP_SETS = ("CapPrm", "CapEff", "CapInh", "CapAmb")
 LOADER_CAPS = (1 << 38) | (1 << 39)  # CAP_PERFMON, CAP_BPF
@@ -37,9 +37,23 @@ def file_capabilities():
                           text=True, check=True).stdout
 
 
+def row(name, pid, sandbox):
+    """Of the table of what each process has, as the kernel shows it."""
+    status = proc_status(pid)
+    limits = proc_limits(pid)
+    words = [name, status["Uid"].split()[0],
+             *(f"{int(status[s], 16):x}" for s in (*CAP_SETS, "CapBnd")),
+             status["NoNewPrivs"].strip(), status["Seccomp"].strip(),
+             str(len(os.listdir(f"/proc/{pid}/fd"))), limits["Max open files"][1],
+             limits["Max core file size"][1], sandbox if name == "loader" else "-"]
+    return "# | " + " | ".join(words) + " |"
+
+
 def test_nobody_is_root_and_nobody_has_a_capability_that_is_not_expected():
     bounding = LOADER_CAPS | (NAT_CAPS if "cap_net_admin" in file_capabilities() else 0)
-    with Tracer(source=True) as tracer:
+    tracer = Tracer(source=True)
+    tracer.prepare = lambda: os.setgroups([4, 27])  # groups that root may have
+    with tracer:
         wait_for("all run", lambda: all(tracer.running(c) for c in CHILDREN))
         # One that starts has not closed itself in yet, as a verifier may do at any time.
         running = [p for p in tracer.status()["processes"] if p["state"] == "running"]
@@ -55,6 +69,20 @@ def test_nobody_is_root_and_nobody_has_a_capability_that_is_not_expected():
             if name != "supervisor":
                 equal(status["Seccomp"].strip(), "2", f"{name}: Seccomp")
                 equal(status["NoNewPrivs"].strip(), "1", f"{name}: NoNewPrivs")
+        sandbox = next(s["detail"] for s in tracer.status()["ladder"] if s["step"] == "sandbox")
+        print("# | process | uid | CapPrm | CapEff | CapInh | CapAmb | CapBnd | NoNewPrivs | Seccomp | fds "
+              "| fds at most | core | sandbox |")
+        print("\n".join(row(p["name"], p["pid"], sandbox) for p in running))
+
+
+def test_nobody_dumps_core_and_children_have_few_fds():
+    with Tracer(source=True) as tracer:
+        wait_for("all run", lambda: all(tracer.running(c) for c in CHILDREN))
+        for name in ("supervisor", *CHILDREN):
+            limits = proc_limits(tracer.process(name)["pid"])
+            equal(limits["Max core file size"], ("0", "0"), f"{name}: core")
+            if name != "supervisor":
+                equal(limits["Max open files"], ("256", "256"), f"{name}: fds")
 
 
 def test_the_loader_had_its_two_capabilities_and_says_what_is_left():
@@ -200,6 +228,7 @@ def test_kill_9_of_the_supervisor_leaves_nothing():
 
 if __name__ == "__main__":
     main([test_nobody_is_root_and_nobody_has_a_capability_that_is_not_expected,
+          test_nobody_dumps_core_and_children_have_few_fds,
           test_the_loader_had_its_two_capabilities_and_says_what_is_left,
           test_children_have_only_their_channel_and_what_they_were_given,
           test_children_get_of_the_environment_only_what_the_loader_needs,

@@ -5,13 +5,14 @@ that an attacker would. Nearly all of them end it; the rest the kernel refuses."
 
 import ctypes
 import errno
+import grp
 import os
 import signal
 import socket
 import subprocess
 import sys
 
-from harness import CHILDREN, Tracer, check, equal, main, proc_status, wait_for
+from harness import BIN, CHILDREN, Tracer, check, equal, main, proc_limits, proc_status, wait_for
 from possess import SUPPORTED, HeldAtFork, attempt
 
 KILLED = ("killed", "SIGSYS")
@@ -171,6 +172,30 @@ def test_a_verifier_taken_over_dies_and_the_configuration_stays():
     return None
 
 
+def test_a_verifier_has_little_time():
+    with Tracer() as tracer, HeldAtFork(tracer.proc.pid) as held:
+        tracer.proc.send_signal(signal.SIGHUP)
+        pid = held.child()
+        wait_for("a verifier that waits", lambda: awaits_text(pid))
+        equal(proc_limits(pid)["Max cpu time"], ("5", "5"), "seconds of processor time")
+
+
+def status_asked_by(tracer, uid, gid):
+    return subprocess.run(["setpriv", "--reuid", str(uid), "--regid", str(gid), "--clear-groups",
+                           os.path.join(BIN, "conntrace"), "status", "--socket", tracer.socket],
+                          capture_output=True, text=True, check=False)
+
+
+def test_whoever_is_not_root_nor_of_conntraces_group_gets_no_answer():
+    group = grp.getgrnam("nogroup").gr_gid
+    with Tracer() as tracer:
+        done = status_asked_by(tracer, 4242, 4242)
+        equal((done.returncode, done.stdout), (3, ""), "a stranger")
+        check("permission denied" in done.stderr, f"it said: {done.stderr}")
+        done = status_asked_by(tracer, 4242, group)
+        equal(done.returncode, 0, f"one of its group: {done.stderr}")
+
+
 # As another process of the same user, without any sandbox: a line for each thing that worked.
 OUTSIDER = """
 import ctypes, os, sys
@@ -221,8 +246,24 @@ def test_nobody_of_the_same_user_reaches_into_any_of_them():
         sleeper.wait()
 
 
+# With what podman, for one, gives a container's process that is not root.
+AS_NOBODY = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups",
+             "--inh-caps", "+bpf,+perfmon", "--ambient-caps", "+bpf,+perfmon"]
+
+
+def test_nor_does_it_into_a_conntraced_that_was_never_root():
+    with Tracer(wrap=AS_NOBODY) as tracer:
+        equal(outsider(tracer.proc.pid), ["done"], "what another process of the same user reached")
+        status = proc_status(tracer.proc.pid)
+        for caps in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
+            equal(int(status[caps], 16), 0, caps)
+
+
 if __name__ == "__main__":
     main([test_a_child_taken_over_dies_of_the_call_that_an_attack_needs,
           test_no_child_reads_a_file_that_is_not_its_own,
           test_a_verifier_taken_over_dies_and_the_configuration_stays,
-          test_nobody_of_the_same_user_reaches_into_any_of_them])
+          test_a_verifier_has_little_time,
+          test_whoever_is_not_root_nor_of_conntraces_group_gets_no_answer,
+          test_nobody_of_the_same_user_reaches_into_any_of_them,
+          test_nor_does_it_into_a_conntraced_that_was_never_root])
