@@ -413,6 +413,9 @@ fuzz_nat_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporte
 fuzz_nat_LIB := -lnl-3
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)
+dgramgen_SRC := tests/bench/dgramgen.c
+# What makes traffic, and counts it.
+GENERATORS := $(O)/bench/conngen $(O)/bench/dgramgen
 
 fleet_SRC := tests/bench/fleet.c poller/schedule.c
 
@@ -472,6 +475,8 @@ endef
 $(foreach f,$(FUZZ_HARNESSES),$(eval $(call fuzz_harness,$(f))))
 
 $(O)/bench/conngen: $(conngen_SRC:%.c=$(O)/obj/%.o)
+$(O)/bench/dgramgen: $(dgramgen_SRC:%.c=$(O)/obj/%.o)
+$(GENERATORS):
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -pthread -o $@ $^
@@ -561,7 +566,7 @@ run: ## trace this host in the foreground: a table, or RECORDS=FILE; SOURCE=DIR 
 
 # --- testing ------------------------------------------------------------------------------------
 
-tests: $(UNIT_FILES) $(O)/bench/conngen $(O)/test/canonical
+tests: $(UNIT_FILES) $(GENERATORS) $(O)/test/canonical
 
 replays: $(REPLAY_FILES)
 
@@ -583,12 +588,12 @@ check: ## install what the tests need, build, run every test
 
 check-matrix: ## the end-to-end tests on Debian's kernels, in emulated machines; part of check
 	@./bootstrap deps check
-	+@$(SUBMAKE) all $(O)/bench/conngen
+	+@$(SUBMAKE) all $(GENERATORS)
 	@exec tests/run --build $(O) matrix
 
 chaos: ## kill, stop, reload, fill and exhaust at random, under load: CHAOS="--seconds N --seed N"
 	@./bootstrap deps check
-	+@$(SUBMAKE) arm $(O)/bench/conngen
+	+@$(SUBMAKE) arm $(GENERATORS)
 	@exec python3 tests/e2e/chaos.py $(CHAOS)
 
 mutations: ## take each protection away once and see a test fail: half an hour, root; not part of check
@@ -598,22 +603,22 @@ mutations: ## take each protection away once and see a test fail: half an hour, 
 
 check-package: ## the Debian package in an emulated Debian 12: 5 to 10 minutes, root; not part of check
 	@./bootstrap deps package
-	+@$(SUBMAKE) $(O)/bench/conngen dist
+	+@$(SUBMAKE) $(GENERATORS) dist
 	@exec tests/run --build $(O) package
 
 bench: ## what tracing costs, beside tcplife; BENCH= its options
 	@./bootstrap deps check
-	+@$(SUBMAKE) arm $(O)/bench/conngen
+	+@$(SUBMAKE) arm $(GENERATORS)
 	@exec python3 tests/bench/bench.py --bin $(O)/bin --conngen $(O)/bench/conngen $(BENCH)
 
 bench-load: ## a million connections in open loop: what is held, what is told missing; BENCH=
 	@./bootstrap deps check
-	+@$(SUBMAKE) arm $(O)/bench/conngen
+	+@$(SUBMAKE) arm $(GENERATORS)
 	@O=$(O) exec python3 tests/bench/load.py $(BENCH)
 
 bench-scale: ## what 100,000 idle connections cost, and what they do to others; BENCH=
 	@./bootstrap deps check
-	+@$(SUBMAKE) arm $(O)/bench/conngen
+	+@$(SUBMAKE) arm $(GENERATORS)
 	@O=$(O) exec python3 tests/bench/scale.py $(BENCH)
 
 bench-fleet: ## a fleet that polls: requests and bytes of a host, 100,000 of them simulated; BENCH=

@@ -145,13 +145,18 @@ def watching(watch, tally):
             thread.join()
 
 
-def check_ends(ends, tally, status):
-    """Every end is a record, or told to be missing. Of those that no program saw anybody's are told:
-    they pass no filter."""
+def unseen_of(ends, tally, status):
+    """How many of them no program saw, None if the account does not add up: every end is a record, or
+    told to be missing. Of those unseen anybody's are told, since they pass no filter."""
     unseen = status["counters"]["lost_unseen"]
     left = ends - tally.events["close"] - tally.told("close") + unseen
-    check(0 <= left <= unseen, f"of {ends} ends {tally.events['close']} delivered, "
-                               f"{tally.told('close')} told, {unseen} of these unseen")
+    return left if 0 <= left <= unseen else None
+
+
+def check_ends(ends, tally, status):
+    left = unseen_of(ends, tally, status)
+    check(left is not None, f"of {ends} ends {tally.events['close']} delivered, "
+                            f"{tally.told('close')} told: {status['counters']}")
     if left:
         print(f"# {left} of {ends} ends were seen by no program, and are told", flush=True)
 

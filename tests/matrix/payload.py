@@ -14,7 +14,7 @@ import image
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCES = ("loader/features.h", "packaging/dev/arm", "tests/e2e", "tests/matrix/guest")
-BUILT = ("bin", "share", "bench/conngen")  # under O; build/ in the guest
+BUILT = ("bin", "share", "bench/conngen", "bench/dgramgen")  # under O; build/ in the guest
 MODULES = ("veth", "tcp_diag", "udp_diag", "nf_conntrack", "nf_conntrack_netlink", "nf_tables",
            "nft_reject_ipv4", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "sch_netem")
 
@@ -35,7 +35,7 @@ def add_text(archive, name, text):
 
 def programs(build):
     """The built programs that run in a guest."""
-    return [*sorted(glob.glob(os.path.join(build, "bin/*"))), os.path.join(build, "bench/conngen")]
+    return sorted(glob.glob(os.path.join(build, "bin/*")) + glob.glob(os.path.join(build, "bench/*gen")))
 
 
 def make_btf(directory, build, kernel):
