@@ -70,8 +70,8 @@ static void connection_end(struct server_thread *t, int fd, int err)
 
 	if (!err && o->reset && o->server_closes)
 		err = stream_reset_on_close(fd);
-	/* close() alone would not do: while anybody else holds the file, as one who looks at the files of
-	   all processes does for a moment, epoll goes on to report it. */
+	/* close() alone would not do: while anybody else holds the file, as one who looks at the
+	   files of all processes does for a moment, epoll goes on to report it. */
 	if (ended.armed)
 		(void)epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	s->table[fd].state = FREE; /* from close() on the number may be another thread's */

@@ -36,6 +36,7 @@ enum { FLOWS, SERVERS, DATAGRAMS, BYTES };
 struct made {
 	uint64_t flows;
 	uint64_t sent, received; /* datagrams */
+	uint64_t bytes;          /* received */
 	uint64_t elapsed_ns;
 };
 
@@ -85,10 +86,12 @@ static int flow(int server, const struct sockaddr_in *to, const uint64_t *of, st
 			break;
 		}
 		made->sent++;
-		if (recv(server, bytes, sizeof(bytes), 0) == (ssize_t)of[BYTES])
-			made->received++;
-		else
+		if (recv(server, bytes, sizeof(bytes), 0) != (ssize_t)of[BYTES]) {
 			err = complain("receive");
+			break;
+		}
+		made->received++;
+		made->bytes += of[BYTES];
 	}
 	if (client >= 0)
 		close(client);
@@ -146,7 +149,7 @@ int main(int argc, char **argv)
 	printf("{\"flows\": %llu, \"datagrams_sent\": %llu, \"datagrams_received\": %llu, "
 	       "\"bytes\": %llu, \"elapsed_ns\": %llu}\n",
 	       (unsigned long long)made.flows, (unsigned long long)made.sent,
-	       (unsigned long long)made.received, (unsigned long long)(made.received * of[BYTES]),
+	       (unsigned long long)made.received, (unsigned long long)made.bytes,
 	       (unsigned long long)made.elapsed_ns);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
