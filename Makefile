@@ -299,6 +299,9 @@ BPF_OBJECTS := tracer-fentry tracer-kprobe tracer-tracepoint
 # The state machine with forged signatures.
 TUF_STUBBED := $(TUF) tests/tuf/forge.c tests/tuf/stub.c
 
+# With tests/tuf/scarce.c, whose allocations can fail.
+SCARCE_FLAGS := -Wl,--wrap=malloc,--wrap=calloc
+
 # tests/unit/test_X.c: what it tests in test_X_SRC, libraries beside cmocka in test_X_LIB.
 # What a message's fds are taken from, and so what goes with them.
 DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
@@ -364,6 +367,8 @@ test_rc_versions_SRC := $(test_rc_SRC)
 test_rc_versions_LIB := $(TUF_LIB)
 test_rc_parts_SRC := rc/base64.c rc/path.c tuf/names.c
 test_rc_parts_LIB := -lcrypto
+test_rc_memory_SRC := $(test_rc_SRC) tests/tuf/scarce.c
+test_rc_memory_LIB := $(TUF_LIB) $(SCARCE_FLAGS)
 test_ring_SRC := exporter/ring.c
 test_probation_SRC := supervisor/probation.c
 test_rate_SRC := supervisor/rate.c
@@ -383,6 +388,8 @@ test_tuf_SRC := $(TUF_STUBBED)
 test_tuf_LIB := $(TUF_LIB)
 test_tuf_json_SRC := tuf/canonical.c tuf/json.c tuf/result.c
 test_tuf_json_LIB := -ljansson
+test_tuf_memory_SRC := $(TUF_STUBBED) tests/tuf/scarce.c
+test_tuf_memory_LIB := $(TUF_LIB) $(SCARCE_FLAGS)
 test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
 test_tuf_names_LIB := $(TUF_LIB)
 test_verifier_sandbox_SRC := verifier/sandbox.c common/landlock.c

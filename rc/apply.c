@@ -50,35 +50,32 @@ static const struct tuf_metadata *newest_root(const struct apply *apply)
 	return new->whole ? new : &apply->rc->set->root;
 }
 
-/* Whether it is one that is known already: an agent may send those, too. */
-static bool is_passed(const struct tuf_metadata *root, const struct rc_blob *blob)
-{
-	struct tuf_metadata metadata;
-	struct tuf_why why;
-	bool passed = tuf_metadata_read(&metadata, TUF_ROOT, RC_LENIENCE, blob->bytes, blob->len,
-					&why) == TUF_OK &&
-		      metadata.version <= root->version;
-
-	tuf_metadata_free(&metadata);
-	return passed;
-}
-
-static enum tuf_result follow_root(struct apply *apply, const struct rc_blob *blob)
+static enum tuf_result accept_root(struct apply *apply, const struct tuf_metadata *root,
+				   const struct rc_blob *blob)
 {
 	struct rc *rc = apply->rc;
-	struct tuf_metadata root;
 	enum tuf_result result;
 
-	if (is_passed(newest_root(apply), blob))
-		return TUF_OK;
 	if (rc->root_count > TUF_ROOTS_MAX)
 		return tuf_refuse(apply->why, TUF_TOO_LARGE, "more than %u since the trusted one",
 				  TUF_ROOTS_MAX);
-	result = tuf_root_read(&root, newest_root(apply), RC_LENIENCE, blob->bytes, blob->len,
-			       apply->why);
-	if (result == TUF_OK && state_add_root(rc, blob->bytes, blob->len) < 0)
-		result = no_memory(apply);
-	if (result != TUF_OK) {
+	result = tuf_root_verify(root, newest_root(apply), apply->why);
+	if (result != TUF_OK)
+		return result;
+	return state_add_root(rc, blob->bytes, blob->len) < 0 ? no_memory(apply) : TUF_OK;
+}
+
+/* One that is known already is passed over: an agent may send those, too. */
+static enum tuf_result follow_root(struct apply *apply, const struct rc_blob *blob)
+{
+	struct tuf_metadata root;
+	enum tuf_result result =
+		tuf_metadata_read(&root, TUF_ROOT, RC_LENIENCE, blob->bytes, blob->len, apply->why);
+	bool known = result == TUF_OK && root.version <= newest_root(apply)->version;
+
+	if (result == TUF_OK && !known)
+		result = accept_root(apply, &root, blob);
+	if (result != TUF_OK || known) {
 		tuf_metadata_free(&root);
 		return result;
 	}

@@ -96,11 +96,27 @@ static json_t *pack_client(const struct rc *rc)
 	return client;
 }
 
+/* Into memory of its whole size: jansson leaves out what finds no room while its own grows. */
+static char *write_text(const json_t *request)
+{
+	size_t len = json_dumpb(request, NULL, 0, JSON_COMPACT);
+	char *text = len ? malloc(len + 1) : NULL;
+
+	if (!text)
+		return NULL;
+	if (json_dumpb(request, text, len, JSON_COMPACT) != len) {
+		free(text);
+		return NULL;
+	}
+	text[len] = '\0';
+	return text;
+}
+
 char *rc_request(const struct rc *rc)
 {
 	json_t *request = json_pack("{s:o, s:o}", "client", pack_client(rc), "cached_target_files",
 				    pack_files(rc->set, pack_cached_file));
-	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	char *text = request ? write_text(request) : NULL;
 
 	json_decref(request);
 	return text;

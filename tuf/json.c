@@ -3,6 +3,23 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
+
+/* An allocation failed since it was last set to false: jansson's hooks get no context. */
+static _Thread_local bool starved;
+
+static void *allocate(size_t size)
+{
+	void *memory = malloc(size);
+
+	starved = starved || !memory;
+	return memory;
+}
+
+void tuf_json_init(void)
+{
+	json_set_alloc_funcs(allocate, free);
+}
 
 /* jansson calls itself for each level and allocates for each value, so both are counted before it
    sees the text. What is not JSON may be counted wrongly, and is refused by jansson. */
@@ -64,9 +81,14 @@ enum tuf_result tuf_json_parse(const void *bytes, size_t len, json_t **value, st
 	*value = NULL;
 	if (result != TUF_OK)
 		return result;
+	starved = false;
 	*value = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, &error);
-	if (!*value && json_error_code(&error) == json_error_out_of_memory)
+	/* What it could not keep may be missing from a value that seems well. */
+	if (starved) {
+		json_decref(*value);
+		*value = NULL;
 		return tuf_refuse(why, TUF_NO_MEMORY, "out of memory");
+	}
 	if (!*value)
 		return tuf_refuse(why, TUF_MALFORMED, "line %d: %s", error.line, error.text);
 	if (json_is_object(*value) && !has_real(*value))

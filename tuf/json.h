@@ -18,6 +18,12 @@
 		*/
 
 /*
+ * Once in a process, before anything else: jansson's own word on whether it ran out of memory can't
+ * be relied on, so its allocations are watched.
+ */
+void tuf_json_init(void);
+
+/*
  * Read an object. Refused as malformed: anything else at the top, duplicate names, numbers that are
  * no integers or beyond 64 bits, U+0000, lone surrogates, invalid UTF-8, bytes after the end, more
  * than the limits above. *value is the caller's (json_decref). Strings hold no NUL.

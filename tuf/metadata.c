@@ -166,11 +166,17 @@ enum tuf_result tuf_metadata_verify(const struct tuf_metadata *metadata,
 			  signers.count, (long long)threshold);
 }
 
-static enum tuf_result check_follows(const struct tuf_metadata *root,
-				     const struct tuf_metadata *old, struct tuf_why *why)
+enum tuf_result tuf_root_verify(const struct tuf_metadata *root, const struct tuf_metadata *old,
+				struct tuf_why *why)
 {
-	if (root->version == old->version + 1)
-		return TUF_OK;
+	enum tuf_result result = TUF_OK;
+
+	if (old)
+		result = tuf_metadata_verify(root, &old->keys, tuf_root_role(old, "root"), why);
+	if (result == TUF_OK)
+		result = tuf_metadata_verify(root, &root->keys, tuf_root_role(root, "root"), why);
+	if (result != TUF_OK || !old || root->version == old->version + 1)
+		return result;
 	return tuf_refuse(why, root->version <= old->version ? TUF_ROLLBACK : TUF_UNTRUSTED,
 			  "version %" PRIu64 " where %" PRIu64 " must be", root->version,
 			  old->version + 1);
@@ -182,11 +188,7 @@ enum tuf_result tuf_root_read(struct tuf_metadata *root, const struct tuf_metada
 {
 	enum tuf_result result = tuf_metadata_read(root, TUF_ROOT, lenience, bytes, len, why);
 
-	if (result == TUF_OK && old)
-		result = tuf_metadata_verify(root, &old->keys, tuf_root_role(old, "root"), why);
-	if (result == TUF_OK)
-		result = tuf_metadata_verify(root, &root->keys, tuf_root_role(root, "root"), why);
-	return result == TUF_OK && old ? check_follows(root, old, why) : result;
+	return result == TUF_OK ? tuf_root_verify(root, old, why) : result;
 }
 
 const json_t *tuf_root_role(const struct tuf_metadata *root, const char *name)

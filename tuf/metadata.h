@@ -79,9 +79,13 @@ enum tuf_result tuf_metadata_verify(const struct tuf_metadata *metadata,
 				    struct tuf_why *why);
 
 /*
- * Read a root that its own keys have signed, and those of old, too, whose version it follows; with
- * old NULL any. tuf_metadata_free() frees it, whatever is returned.
+ * Whether a root is signed by its own keys, and by those of old, too, whose version it follows;
+ * with old NULL any.
  */
+enum tuf_result tuf_root_verify(const struct tuf_metadata *root, const struct tuf_metadata *old,
+				struct tuf_why *why);
+
+/* Read and verify one. tuf_metadata_free() frees it, whatever is returned. */
 enum tuf_result tuf_root_read(struct tuf_metadata *root, const struct tuf_metadata *old,
 			      unsigned int lenience, const void *bytes, size_t len,
 			      struct tuf_why *why);

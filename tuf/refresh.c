@@ -53,10 +53,11 @@ enum tuf_result state_check_bytes(const struct fed *fed, const struct tuf_listed
 
 /*
  * A stored file counts only if it verifies by the root in force. Not its expiry: it still says how
- * far the versions had come. Returns whether it does not verify though it is well formed, which
- * means that the role's keys were replaced.
+ * far the versions had come. UNTRUSTED: it does not verify though it is well formed, which means
+ * that the role's keys were replaced. NO_MEMORY: the run is over, since what could not be read
+ * might have forbidden what comes.
  */
-static bool load(struct tuf *tuf, enum tuf_kind kind, const struct fed *fed)
+static enum tuf_result load(struct tuf *tuf, enum tuf_kind kind, const struct fed *fed)
 {
 	struct tuf_metadata metadata = {.whole = NULL};
 	struct tuf_why why;
@@ -68,18 +69,28 @@ static bool load(struct tuf *tuf, enum tuf_kind kind, const struct fed *fed)
 		state_accept(tuf, &metadata);
 	else
 		tuf_metadata_free(&metadata);
-	return result == TUF_UNTRUSTED;
+	if (result == TUF_NO_MEMORY)
+		state_fail(tuf, &why);
+	return result;
 }
 
 void refresh_on_local_timestamp(struct tuf *tuf, const struct fed *fed)
 {
-	tuf->rekeyed = load(tuf, TUF_TIMESTAMP, fed);
+	enum tuf_result result = load(tuf, TUF_TIMESTAMP, fed);
+
+	if (result == TUF_NO_MEMORY)
+		return;
+	tuf->rekeyed = result == TUF_UNTRUSTED;
 	state_load(tuf, STEP_LOCAL_SNAPSHOT, "snapshot", TUF_SNAPSHOT_MAX);
 }
 
 void refresh_on_local_snapshot(struct tuf *tuf, const struct fed *fed)
 {
-	tuf->rekeyed = load(tuf, TUF_SNAPSHOT, fed) || tuf->rekeyed;
+	enum tuf_result result = load(tuf, TUF_SNAPSHOT, fed);
+
+	if (result == TUF_NO_MEMORY)
+		return;
+	tuf->rekeyed = result == TUF_UNTRUSTED || tuf->rekeyed;
 	if (tuf->rekeyed) {
 		tuf_metadata_free(&tuf->roles[TUF_TIMESTAMP]);
 		tuf_metadata_free(&tuf->roles[TUF_SNAPSHOT]);
@@ -260,7 +271,8 @@ void refresh_on_remote_snapshot(struct tuf *tuf, const struct fed *fed)
 
 void refresh_on_local_targets(struct tuf *tuf, const struct fed *fed)
 {
-	(void)load(tuf, TUF_TARGETS, fed);
+	if (load(tuf, TUF_TARGETS, fed) == TUF_NO_MEMORY)
+		return;
 	if (is_current(tuf, TUF_TARGETS))
 		state_rest(tuf, STEP_READY);
 	else

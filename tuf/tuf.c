@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "tuf/json.h"
 #include "tuf/state.h"
 
 static void on_kept(struct tuf *tuf, const struct fed *fed);
@@ -39,6 +40,7 @@ int tuf_process_init(void)
 {
 	size_t seed = 0;
 
+	tuf_json_init();
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return -errno;
 	json_object_seed(seed | 1); /* 0 would have jansson look for a seed in files */

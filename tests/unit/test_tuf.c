@@ -1,131 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The state machine by itself: what a run remembers, when it may be asked what. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/tuf_server.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "tests/tuf/forge.h"
-#include "tuf/tuf.h"
-
-#define FILES_MAX 16u
-
-/* A server or a store: files by name. */
-struct files {
-	size_t count;
-	struct {
-		char name[64];
-		char *text;
-	} list[FILES_MAX];
-};
-
-static struct files server, store;
-
-static void put(struct files *files, const char *name, const char *text)
-{
-	size_t at = 0;
-
-	while (at < files->count && strcmp(files->list[at].name, name) != 0)
-		at++;
-	assert_true(at < FILES_MAX);
-	if (at == files->count)
-		files->count++;
-	else
-		free(files->list[at].text);
-	snprintf(files->list[at].name, sizeof(files->list[at].name), "%s", name);
-	files->list[at].text = strdup(text);
-	assert_non_null(files->list[at].text);
-}
-
-static const char *get(const struct files *files, const char *name)
-{
-	for (size_t i = 0; i < files->count; i++)
-		if (strcmp(files->list[i].name, name) == 0)
-			return files->list[i].text;
-	return NULL;
-}
-
-static void forget(struct files *files)
-{
-	for (size_t i = 0; i < files->count; i++)
-		free(files->list[i].text);
-	files->count = 0;
-}
-
-/* Take body over, sign it by key 0 and another one, and put it there. */
-static void publish(struct files *files, const char *name, json_t *body, uint8_t key)
-{
-	char *text = forge_sign(body, 0, key, true);
-
-	put(files, name, text);
-	free(text);
-}
-
-static void serve(int64_t timestamp, int64_t snapshot, int64_t targets, uint8_t key)
-{
-	json_t *body = forge_targets(targets);
-
-	forge_add(body, "base.yaml", "text");
-	publish(&server, "targets.json", body, key);
-	publish(&server, "snapshot.json", forge_snapshot(snapshot, targets), key);
-	publish(&server, "timestamp.json", forge_timestamp(timestamp, snapshot), key);
-	put(&server, "base.yaml", "text");
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	publish(&store, "root.json", forge_root(1, 1, false), 0);
-	serve(5, 4, 3, 1);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	forget(&server);
-	forget(&store);
-	return 0;
-}
-
-static void answer(struct tuf *tuf, const char *text)
-{
-	tuf_feed(tuf, text ? TUF_ANSWER_OK : TUF_ANSWER_ABSENT, text, text ? strlen(text) : 0);
-}
-
-static void keep(struct tuf *tuf, const struct tuf_want *want)
-{
-	char *text = strndup(want->bytes, want->len);
-
-	assert_non_null(text);
-	put(&store, want->kind == TUF_KEEP ? want->name : want->target->path, text);
-	free(text);
-	tuf_feed(tuf, TUF_ANSWER_OK, NULL, 0);
-}
-
-/* Answer whatever is wanted; gives how it ended. */
-static enum tuf_want_kind drive(struct tuf *tuf)
-{
-	for (int steps = 0; steps < 1000; steps++) {
-		const struct tuf_want *want = tuf_next(tuf);
-
-		if (want->kind == TUF_LOAD)
-			answer(tuf, get(&store, want->name));
-		else if (want->kind == TUF_FETCH || want->kind == TUF_FETCH_FILE)
-			answer(tuf, get(&server, want->url));
-		else if (want->kind == TUF_KEEP || want->kind == TUF_KEEP_FILE)
-			keep(tuf, want);
-		else
-			return want->kind;
-	}
-	fail_msg("no end");
-	return TUF_FAILED;
-}
 
 static struct tuf *begin(const struct tuf_floor *floor, int64_t now_s)
 {
@@ -161,15 +38,6 @@ static void fail_with(const struct tuf_floor *floor, int64_t now_s, enum tuf_res
 	if (tuf_why(tuf)->result != result || !strstr(tuf_why(tuf)->text, text))
 		fail_msg("%s: %s", tuf_result_name(tuf_why(tuf)->result), tuf_why(tuf)->text);
 	tuf_free(tuf);
-}
-
-static void forget_but_root(void)
-{
-	char *root = strdup(get(&store, "root.json"));
-
-	forget(&store);
-	put(&store, "root.json", root);
-	free(root);
 }
 
 static void test_tuf_floor_outlives_the_store(void **state)
