@@ -521,14 +521,25 @@ $(O)/flags:
 BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 
 # No header of the build machine's kernel: bpf/kernel.h names what is used, CO-RE finds it.
-$(O)/share/%.bpf.o: bpf/%.bpf.c
+# An object as an exporter of another version would have it: what is written with it is refused.
+FOREIGN_OBJECT := $(O)/test/foreign/tracer-tracepoint.bpf.o
+$(FOREIGN_OBJECT): BPF_DEFINES := -DEVENT_VERSION=99u
+
+define bpf_object =
 	@mkdir -p $(@D) $(O)/obj/bpf
 	@rm -f $@
-	$(call say,BPF,$<)
-	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -D__TARGET_ARCH_$(BPF_ARCH) \
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -I. -D__TARGET_ARCH_$(BPF_ARCH) $(BPF_DEFINES) \
 		-ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Werror -MMD -MP \
-		-MF $(O)/obj/bpf/$*.d -MT $@ -c -o $@ $<
+		-MF $(O)/obj/bpf/$(subst /,_,$@).d -MT $@ -c -o $@ $<
 	$(Q)$(STRIP) -g $@
+endef
+
+$(O)/share/%.bpf.o: bpf/%.bpf.c
+	$(bpf_object)
+
+$(O)/test/foreign/%.bpf.o: bpf/%.bpf.c
+	$(bpf_object)
 
 KERNELS :=
 btf-archive: $(OBJECT_FILES) ## minimised BTF, for kernels without their own: KERNELS=NAME=PATH...
@@ -573,7 +584,7 @@ run: ## trace this host in the foreground: a table, or RECORDS=FILE; SOURCE=DIR 
 
 # --- testing ------------------------------------------------------------------------------------
 
-tests: $(UNIT_FILES) $(GENERATORS) $(O)/test/canonical
+tests: $(UNIT_FILES) $(FOREIGN_OBJECT) $(GENERATORS) $(O)/test/canonical
 
 replays: $(REPLAY_FILES)
 

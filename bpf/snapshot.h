@@ -116,6 +116,7 @@ static __always_inline void snapshot_end(bool whole)
 	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
 	const struct settings_slot *slot = settings_get();
 	__u64 met = walk_tally.live + walk_flow_tally.live;
+	struct counters *count = counters_get();
 	struct event *event;
 
 	if (all && whole)
@@ -131,6 +132,8 @@ static __always_inline void snapshot_end(bool whole)
 	event->walk_generation = snapshot_generation();
 	event->walk_settings = slot ? slot->revision : 0;
 	event->walk_whole = whole;
+	if (count)
+		COUNT(count, submitted_walk);
 	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
 }
 

@@ -26,7 +26,8 @@ void identity_of(const struct msg_summary *summary, struct identity *identity)
 		.sampled = c.sampled_open + c.sampled_update + c.sampled_close,
 	};
 	identity->live = (int64_t)(identity->opened - identity->closed);
-	identity->waiting = (int64_t)(identity->submitted - identity->delivered - given_up);
+	identity->waiting = (int64_t)(identity->submitted + c.submitted_walk - identity->delivered -
+				      l.handled_walk - given_up);
 	identity->holds = identity->live >= 0 && identity->waiting >= 0 &&
 			  identity->closed == c.filtered_close + c.sampled_close + c.lost_close +
 						      c.lost_unseen + c.submitted_close;

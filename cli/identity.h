@@ -18,7 +18,8 @@ struct identity {
 	uint64_t dropped;   /* lost in the kernel, malformed, not taken by the sink */
 	uint64_t filtered;
 	uint64_t sampled; /* left out by a sample */
-	int64_t waiting;  /* in the ring: submitted and neither delivered nor dropped */
+	int64_t waiting; /* in the ring: submitted and neither delivered nor dropped; ends of walks,
+			    too */
 	bool holds;
 };
 

@@ -111,11 +111,13 @@ static void settle(struct pump *pump)
 	ledger_add(&ledger->dropped_sink_update, tally.dropped[EVENT_UPDATE]);
 	ledger_add(&ledger->dropped_sink_close, tally.dropped[EVENT_CLOSE]);
 	ledger_add(&ledger->dropped_malformed, pump->malformed);
+	ledger_add(&ledger->handled_walk, pump->walks);
 	pump->failing_dropped += tally.dropped[EVENT_OPEN] + tally.dropped[EVENT_UPDATE] +
 				 tally.dropped[EVENT_CLOSE];
 	for (enum loss_kind kind = 0; kind < LOSS_KINDS; kind++)
 		loss_end(&pump->loss, ledger, kind, tally.delivered[SINK_MARKER + kind] > 0);
 	pump->malformed = 0;
+	pump->walks = 0;
 	ring_release(&pump->ring);
 }
 
@@ -234,6 +236,7 @@ static void handle(struct pump *pump, const struct ring_record *record, char *ou
 	}
 	if (event.type == EVENT_WALK) {
 		end_walk(pump, &event);
+		pump->walks++;
 		return;
 	}
 	keep_live(pump, &event);

@@ -50,6 +50,7 @@ struct pump {
 	bool unlisted;          /* it was full */
 	uint64_t missed;        /* ends that no record told, by the latest look */
 	uint64_t malformed;     /* in the batch under way */
+	uint64_t walks;         /* ends of walks in it */
 	uint64_t failing_since_ms; /* 0 = the sink takes what it gets */
 	uint64_t failing_dropped;
 	int failing_error; /* as sink_write() gave it */

@@ -10,9 +10,10 @@ import subprocess
 import threading
 import time
 
-from harness import (CONNGEN, Tracer, check, conngen, equal, load, main, network_namespace,
+from harness import (CONNGEN, OUT, Tracer, Tree, check, conngen, equal, load, main, network_namespace,
                      wait_for, wait_until)
 
+FOREIGN_OBJECT = os.path.join(OUT, "test", "foreign", "tracer-tracepoint.bpf.o")
 # Ours alone: what others on this machine lose is none of our account.
 ADDRESS = "127.77.3.1"
 # A ring of 256 KiB has room for 1424 records.
@@ -196,6 +197,25 @@ def test_a_full_ring_is_told_by_count_cause_and_time():
         tracer.stop()
         adds_up(tracer.lines(), ends, "ring full again, stopped")
         told_once(tracer.lines())
+
+
+def test_records_of_another_version_are_refused_counted_and_told():
+    """Of the records' layout: an object that is not of this exporter."""
+    with Tree() as tree, network_namespace() as (prefix, _):
+        shutil.copy(FOREIGN_OBJECT, tree.object)
+        tracer = Tracer(binaries=tree.bin)
+        configure(tracer, tracer.records_path)
+        with tracer:
+            ends = connect(prefix, 50)
+            all_ended(tracer, ends)
+            now = all_told(tracer)
+            equal(tracer.records(), [], "records")
+            check(now["dropped_malformed"] >= 2 * ends, f"{now['dropped_malformed']} refused")
+            agrees(tracer.lines(), now)
+            told_once(tracer.lines())
+            holds(tracer)
+            check("not of one version? install both from one package" in tracer.text(),
+                  tracer.text())
 
 
 def test_updates_that_a_walk_leaves_out_are_told():
@@ -413,6 +433,7 @@ def test_a_table_tells_it_too():
 if __name__ == "__main__":
     main([test_no_loss_no_marker,
           test_a_full_ring_is_told_by_count_cause_and_time,
+          test_records_of_another_version_are_refused_counted_and_told,
           test_updates_that_a_walk_leaves_out_are_told,
           test_loss_that_goes_on_is_told_once_a_second,
           test_kill_9_of_the_exporter_neither_repeats_nor_forgets_a_loss,
