@@ -70,17 +70,27 @@ static bool send_on(int channel, struct frame *frame)
 	return sent;
 }
 
-/* The port of the last filter of a CONFIG; 0 = it is another message, or has no filter. */
-static uint32_t port_of(const struct frame *frame)
+/*
+ * The port of the last filter of the CONFIG before a START; 0 = it is another message, or there is
+ * no filter. With START all is read: a socket that is closed with more to read takes back what it
+ * sent.
+ */
+static uint32_t port_at_start(const struct frame *frame)
 {
+	static uint32_t port;
 	static union msg msg;
-	uint64_t type;
+	uint64_t type = MSG_NONE;
+	uint32_t count;
 
-	if (msg_peek_type(frame->bytes, frame->iov.iov_len, &type) < 0 || type != MSG_CONFIG ||
-	    msg_unpack(MSG_CONFIG, frame->bytes, frame->iov.iov_len, &msg) < 0 ||
-	    !msg.config.config.filter_count)
-		return 0;
-	return msg.config.config.filters[msg.config.config.filter_count - 1].match.port_low;
+	(void)msg_peek_type(frame->bytes, frame->iov.iov_len, &type);
+	if (type == MSG_START)
+		return port;
+	if (type == MSG_CONFIG &&
+	    msg_unpack(MSG_CONFIG, frame->bytes, frame->iov.iov_len, &msg) == 0) {
+		count = msg.config.config.filter_count;
+		port = count ? msg.config.config.filters[count - 1].match.port_low : 0;
+	}
+	return 0;
 }
 
 static void give_up(void)
@@ -111,7 +121,7 @@ static void relay(int loader_channel, pid_t loader)
 		}
 		if (!receive(PROTO_CHILD_FD, &frame))
 			return;
-		port = port_of(&frame);
+		port = port_at_start(&frame);
 		if (port == PORT_GIVES_UP)
 			give_up();
 		if (port == PORT_GIVES_UP || port == PORT_CRASHES) {

@@ -150,6 +150,17 @@ def test_a_loader_that_crashes_and_crashes_gets_the_configuration_before_back():
         lost_none(tracer, netns, traffic.ends())
 
 
+def test_what_is_there_from_the_start_is_on_probation_too():
+    with Balking() as tree:
+        tracer = traced(tree.bin)
+        tracer.put("a.yaml", GIVES_UP)
+        with tracer:
+            wait_for("rolled back", lambda: rolled_back(tracer, 3))
+            wait_for("all run", lambda: all_run(tracer))
+            equal(config(tracer)["filters"], [], "in force")
+            check(tracer.tracing(), "tracing")
+
+
 def test_a_reload_sets_aside_what_is_on_probation():
     with traced(probation=60) as tracer:
         wait_for("all run", lambda: all_run(tracer))
@@ -198,5 +209,6 @@ def test_losses_bring_the_configuration_before_back():
 if __name__ == "__main__":
     main([test_a_loader_that_gives_up_gets_the_configuration_before_back,
           test_a_loader_that_crashes_and_crashes_gets_the_configuration_before_back,
+          test_what_is_there_from_the_start_is_on_probation_too,
           test_a_reload_sets_aside_what_is_on_probation,
           test_losses_bring_the_configuration_before_back])
