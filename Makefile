@@ -199,6 +199,7 @@ conntrace_SRC := $(COMMON) \
 	cli/process.c \
 	cli/put.c \
 	cli/records.c \
+	cli/safe.c \
 	cli/status.c \
 	cli/status_filter.c \
 	cli/status_json.c \

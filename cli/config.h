@@ -27,9 +27,6 @@ int config_ask(const struct cli_options *options, enum ask ask, struct config_an
 /* A value as one would write it; of filters how many there are. out has CONFIG_VALUE_MAX bytes. */
 void config_value(const struct schema_key *key, const struct config *config, char *out);
 
-/* Text of others, escaped; lives until the next call. */
-const char *config_safe(const char *text);
-
 /* Print what was put into json. Returns the code, or CLI_FAILED after telling why not. */
 int config_print(const char *command, struct jsonbuf *json, int code);
 

@@ -6,17 +6,9 @@
 #include <string.h>
 
 #include "cli/client.h"
-#include "common/log.h"
+#include "cli/safe.h"
 
 #define ANSWER_WAIT_MS 5000
-
-const char *config_safe(const char *text)
-{
-	static char out[8 * MSG_TEXT_MAX];
-
-	log_escape(text, out, sizeof(out));
-	return out;
-}
 
 int config_print(const char *command, struct jsonbuf *json, int code)
 {

@@ -14,6 +14,7 @@
 
 #include "cli/config.h"
 #include "cli/put.h"
+#include "cli/safe.h"
 #include "common/chan.h"
 #include "common/dispatch.h"
 #include "common/memfd.h"
@@ -41,7 +42,7 @@ struct check {
 
 static int complain(int code, const char *what, int err)
 {
-	fprintf(stderr, "conntrace: " COMMAND ": %s: %s\n", config_safe(what), strerror(-err));
+	fprintf(stderr, "conntrace: " COMMAND ": %s: %s\n", safe(what), strerror(-err));
 	return code;
 }
 
@@ -239,13 +240,13 @@ static int print_text(const struct check *check, int code)
 	for (uint32_t i = 0; i < check->checked.error_count; i++) {
 		const struct msg_error *error = &check->checked.errors[i];
 
-		printf("%s", config_safe(check->file));
+		printf("%s", safe(check->file));
 		if (error->line)
 			printf(":%u", error->line);
-		printf(": %s\n", config_safe(error->reason));
+		printf(": %s\n", safe(error->reason));
 	}
 	if (check->checked.valid)
-		printf("%s: valid\n", config_safe(check->file));
+		printf("%s: valid\n", safe(check->file));
 	return fflush(stdout) == 0 ? code : CLI_FAILED;
 }
 
@@ -261,8 +262,7 @@ int cli_config_check(const struct cli_options *options)
 		return complain(CLI_NO_INPUT, check.file, err);
 	err = ask_verifier(&check);
 	if (err && check.failure[0])
-		fprintf(stderr, "conntrace: " COMMAND ": " VERIFIER ": %s\n",
-			config_safe(check.failure));
+		fprintf(stderr, "conntrace: " COMMAND ": " VERIFIER ": %s\n", safe(check.failure));
 	if (err)
 		return complain(CLI_FAILED, VERIFIER, err);
 	code = check.checked.valid ? CLI_OK : CLI_INVALID;

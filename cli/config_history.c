@@ -5,6 +5,7 @@
 
 #include "cli/config.h"
 #include "cli/put.h"
+#include "cli/safe.h"
 #include "cli/status.h"
 
 #define COMMAND  "config history"
@@ -55,7 +56,7 @@ static int print_text(const struct msg_history *history)
 		if (localtime_r(&seconds, &tm))
 			(void)strftime(when, sizeof(when), "%F %T", &tm);
 		printf("%-19s %-6s %-12s %7u  %s", when, by(entry), status_verdict(entry->verdict),
-		       entry->version, config_safe(entry->reason));
+		       entry->version, safe(entry->reason));
 		if (entry->times > 1)
 			printf(" (%u times)", entry->times);
 		printf("\n");

@@ -5,6 +5,7 @@
 
 #include "cli/config.h"
 #include "cli/put.h"
+#include "cli/safe.h"
 #include "cli/status.h"
 
 #define COMMAND  "config show"
@@ -82,7 +83,7 @@ static void print_origin(const struct config_origins *origins, uint32_t number)
 {
 	const char *file = origin_file(origins, number);
 
-	printf("%s%s%s\n", origin_kind(number), file[0] ? " " : "", config_safe(file));
+	printf("%s%s%s\n", origin_kind(number), file[0] ? " " : "", safe(file));
 }
 
 static int print_text(const struct msg_in_force *shown)
@@ -94,12 +95,12 @@ static int print_text(const struct msg_in_force *shown)
 		const struct schema_key *key = schema_key_at(i);
 
 		config_value(key, &shown->config, value);
-		printf("  %-18s %-32s ", key->path, config_safe(value));
+		printf("  %-18s %-32s ", key->path, safe(value));
 		print_origin(&shown->origins, shown->origins.keys[i]);
 	}
 	for (uint32_t i = 0; i < shown->config.filter_count; i++) {
 		status_filter(&shown->config.filters[i], filter);
-		printf("%s  %2u %-48s ", i ? "" : "\nfilters\n", i + 1, config_safe(filter));
+		printf("%s  %2u %-48s ", i ? "" : "\nfilters\n", i + 1, safe(filter));
 		print_origin(&shown->origins, shown->origins.filters[i]);
 	}
 	return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;

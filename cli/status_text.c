@@ -3,20 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/safe.h"
 #include "cli/status.h"
-#include "common/log.h"
 #include "common/privs.h"
 #include "exporter/table.h"
 #include "supervisor/life.h"
-
-/* Text of others, escaped; lives until the next call. */
-static const char *safe(const char *text)
-{
-	static char out[8 * MSG_TEXT_MAX];
-
-	log_escape(text, out, sizeof(out));
-	return out;
-}
 
 static const char *since(const struct status *status, uint64_t started_ns)
 {

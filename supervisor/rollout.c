@@ -148,8 +148,12 @@ static void losing(struct supervisor *sup, const struct probation_count *count)
 
 void rollout_look(struct supervisor *sup)
 {
-	struct probation_look look = look_now(sup);
+	struct probation_look look;
 
+	/* Nobody is to be started any more. */
+	if (sup->stopping || sup->upgrade.state == UPGRADE_LEAVING)
+		return;
+	look = look_now(sup);
 	switch (probation_look(&sup->rollout.probation, &look)) {
 	case PROBATION_LOSING:
 		losing(sup, &look.count);
