@@ -439,7 +439,7 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all signer btf-archive arm run check check-matrix check-package mutations tests replays chaos bench bench-load \
+.PHONY: all signer btf-archive arm run check check-matrix check-package mutations soak tests replays chaos bench bench-load \
 	bench-scale bench-fleet features fuzz lint format docs san man install \
 	dist deb rpm clean help
 .DELETE_ON_ERROR:
@@ -619,6 +619,11 @@ mutations: ## take each protection away once and see a test fail: half an hour, 
 	@./bootstrap deps check
 	+@$(SUBMAKE) all
 	@exec tests/mutations/run --build $(O) $(MUTATIONS)
+
+soak: ## a long time under a steady load: what each process takes, begin and end: SOAK="--seconds N --rate N"
+	@./bootstrap deps check
+	+@$(SUBMAKE) arm $(O)/bench/conngen
+	@exec python3 tests/e2e/soak.py $(SOAK)
 
 check-package: ## the Debian package in an emulated Debian 12: 5 to 10 minutes, root; not part of check
 	@./bootstrap deps package

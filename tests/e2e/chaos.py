@@ -48,14 +48,13 @@ LEAVE_OUT = f"  - exclude: {{cidr: {ADDRESS}, port: {FILTERED}}}\n"
 class Traffic:
     """conngen, batch after batch, until told to stop."""
 
-    def __init__(self, prefix, filtered):
+    def __init__(self, prefix, loads):
+        """loads: ports, and how many connections a second to them."""
         self.prefix = prefix
         self.completed = collections.Counter()
         self.failed = []
         self.stopped = threading.Event()
-        loads = [(PORTS, RATE), (FILTERED, max(RATE // 20, 5))]
-        self.threads = [threading.Thread(target=self.run, args=load)
-                        for load in (loads if filtered else loads[:1])]
+        self.threads = [threading.Thread(target=self.run, args=load) for load in loads]
         for thread in self.threads:
             thread.start()
 
@@ -270,7 +269,8 @@ def run(seconds, seed, filtered):
         chaos = Chaos(random.Random(seed), disk)
         with chaos.tracer as tracer:
             fds = chaos.footprint()
-            traffic = Traffic(prefix, filtered)
+            loads = [(PORTS, RATE), (FILTERED, max(RATE // 20, 5))]
+            traffic = Traffic(prefix, loads if filtered else loads[:1])
             try:
                 chaos.strike(seconds, filtered)
             finally:
