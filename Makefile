@@ -336,7 +336,7 @@ test_instance_SRC := loader/instance.c common/config.c
 test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
 test_keep_SRC := common/counters.c supervisor/custody.c supervisor/inherit.c supervisor/keep.c \
 	supervisor/notify.c supervisor/spawn.c common/chan.c common/io.c common/log.c common/memfd.c $(DISPATCH)
-test_keep_LIB := -lmsgpackc
+test_keep_LIB := -Wl,--wrap=readlink -lmsgpackc
 test_last_words_SRC := supervisor/last_words.c common/proto.c
 test_life_SRC := supervisor/life.c
 test_loader_sandbox_SRC := loader/sandbox.c common/landlock.c common/privs.c

@@ -201,6 +201,9 @@ PROTECTIONS = [
     without("the loader drops its capabilities", TABLE_OF_PROCESSES, "loader/sandbox.c",
             "err = privs_set_caps(keep, keep);",
             "err = privs_set_caps(sandbox_caps_needed | keep, keep);"),
-    without("the loader has no more than two effective", "test_nat is_given_up", "loader/sandbox.c",
-            "\treturn privs_set_caps(sandbox_caps_needed, sandbox_caps_needed);", "\treturn 0;"),
+    without("the loader drops CAP_NET_ADMIN after its step", "test_nat nobody_keeps_it",
+            "loader/sandbox.c", "\treturn privs_set_caps(sandbox_caps_needed, sandbox_caps_needed);",
+            "\treturn 0;"),
+    without("the loader drops CAP_NET_ADMIN at once without nat", "test_nat is_given_up",
+            "loader/sandbox.c", "(now.permitted & keep)", "(now.permitted & (keep | PRIVS_NAT))"),
 ]

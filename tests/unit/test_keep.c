@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a supervisor does not take over from the one before. That it takes what is whole needs BPF
- * maps: tests/e2e/test_custody.py.
+ * What a supervisor takes over from the one before, and what it does not. The fds are memfds, of
+ * which the kernel says, where the test wants it, that they are BPF's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,11 +22,25 @@
 #include "supervisor/custody.h"
 #include "supervisor/keep.h"
 
-#define FDS 7u
+#define FDS      8u
+#define FD_BYTES (16 << 20) /* enough for any map */
 
 static struct supervisor sup;
 static struct inherited inherited;
-static int heard; /* the other end of NOTIFY_SOCKET */
+static int heard;   /* the other end of NOTIFY_SOCKET */
+static bool of_bpf; /* what the kernel says of every fd */
+
+ssize_t __real_readlink(const char *path, char *target, size_t cap);
+ssize_t __wrap_readlink(const char *path, char *target, size_t cap);
+ssize_t __wrap_readlink(const char *path, char *target, size_t cap)
+{
+	static const char kind[] = "anon_inode:bpf-map";
+
+	if (!of_bpf || cap < sizeof(kind))
+		return __real_readlink(path, target, cap);
+	memcpy(target, kind, sizeof(kind) - 1);
+	return sizeof(kind) - 1;
+}
 
 static void add(const char *name, int fd)
 {
@@ -37,11 +51,11 @@ static void add(const char *name, int fd)
 	snprintf(to->name, sizeof(to->name), "%s", name);
 }
 
-/* All that custody asks for by kind, and none of it is BPF's. */
+/* All that custody asks for by kind. */
 static struct msg_custody complete(uint32_t generation)
 {
 	static const uint32_t kinds[FDS] = {FD_RING,      FD_COUNTERS, FD_LEDGER, FD_SETTINGS,
-					    FD_TELEMETRY, FD_LINK,     FD_PROGRAM};
+					    FD_TELEMETRY, FD_HITS,     FD_LINK,   FD_PROGRAM};
 	struct msg_custody msg = {.ring_bytes = 1u << 20,
 				  .manifest = {.identity = 7, .generation = generation}};
 
@@ -56,8 +70,11 @@ static void add_fds(uint32_t generation, uint32_t count)
 	char name[INHERIT_NAME_MAX];
 
 	for (uint32_t i = 0; i < count; i++) {
+		int fd = memfd_create("test", MFD_CLOEXEC);
+
 		keep_name(name, generation, i);
-		add(name, open("/dev/null", O_RDONLY | O_CLOEXEC));
+		assert_int_equal(ftruncate(fd, FD_BYTES), 0);
+		add(name, fd);
 	}
 }
 
@@ -118,6 +135,7 @@ static int begin(void **state)
 	memset(&sup, 0, sizeof(sup));
 	memset(&inherited, 0, sizeof(inherited));
 	custody_init(&sup.custody);
+	of_bpf = true;
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) < 0)
 		return -1;
 	sup.notify.fd = pair[0]; /* connected, so addr_len 0 will do */
@@ -138,9 +156,40 @@ static void test_keep_refuses_fds_that_are_not_of_bpf(void **state)
 	const struct msg_custody msg = complete(1);
 
 	(void)state;
+	of_bpf = false;
 	add_fds(1, FDS);
 	add_manifest(1, sealed(&msg));
 	refused();
+}
+
+static void test_keep_takes_what_is_whole(void **state)
+{
+	const struct msg_custody msg = complete(5);
+
+	(void)state;
+	add_fds(5, FDS);
+	add_manifest(5, sealed(&msg));
+	keep_restore(&sup, &inherited);
+	assert_true(custody_holds(&sup.custody));
+	assert_int_equal(sup.stored.generation, 5);
+	assert_int_equal(sup.stored.fd_count, FDS);
+	assert_int_equal(sup.ring_bytes, 1u << 20);
+	assert_int_equal(removed(""), 0);
+	inherit_close(&inherited);
+	custody_release(&sup.custody);
+}
+
+static void test_keep_refuses_a_tracer_that_lacks_something(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < FDS - 1; i++) {
+		struct msg_custody msg = complete(1);
+
+		msg.manifest.fds[i].kind = FD_PROGRAM;
+		add_fds(1, FDS);
+		add_manifest(1, sealed(&msg));
+		refused();
+	}
 }
 
 static void test_keep_refuses_a_manifest_that_is_not_one(void **state)
@@ -218,7 +267,8 @@ static void test_keep_refuses_what_has_no_manifest_or_a_foreign_name(void **stat
 static void test_keep_looks_at_each_tracer_and_ends(void **state)
 {
 	(void)state;
-	for (uint32_t generation = 1; generation <= 12; generation++) {
+	of_bpf = false;
+	for (uint32_t generation = 1; generation <= 10; generation++) {
 		const struct msg_custody msg = complete(generation);
 
 		add_fds(generation, FDS);
@@ -250,6 +300,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_keep_refuses_fds_that_are_not_of_bpf, begin,
 						end),
+		cmocka_unit_test_setup_teardown(test_keep_takes_what_is_whole, begin, end),
+		cmocka_unit_test_setup_teardown(test_keep_refuses_a_tracer_that_lacks_something,
+						begin, end),
 		cmocka_unit_test_setup_teardown(test_keep_refuses_a_manifest_that_is_not_one, begin,
 						end),
 		cmocka_unit_test_setup_teardown(test_keep_refuses_a_manifest_beside_other_fds,
