@@ -32,6 +32,11 @@ def about_failures(output):
     return said
 
 
+def tables_in(output):
+    """Rows that a program has told, whatever came of its tests."""
+    return [line.removeprefix("# ") for line in output.splitlines() if line.startswith("# |")]
+
+
 # --- tracers --------------------------------------------------------------------------------------
 
 def unsupported(expected, tried):
@@ -52,7 +57,7 @@ def judge_program(end):
     wrong = tap.judge(points, plan, end["status"])
     name = os.path.basename(end["program"])
     comments = [f"{name}: failed: {point.name}" for point in points if point.verdict == "failed"]
-    comments += about_failures(end["output"])
+    comments += tables_in(end["output"]) + about_failures(end["output"])
     if wrong:
         points.append(tap.Point(name, "failed", wrong))
         comments += [f"{name}: {wrong}",
