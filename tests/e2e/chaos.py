@@ -48,9 +48,9 @@ LEAVE_OUT = f"  - exclude: {{cidr: {ADDRESS}, port: {FILTERED}}}\n"
 class Traffic:
     """conngen, batch after batch, until told to stop."""
 
-    def __init__(self, prefix, loads):
+    def __init__(self, prefix, loads, address=ADDRESS):
         """loads: ports, and how many connections a second to them."""
-        self.prefix = prefix
+        self.prefix, self.address = prefix, address
         self.completed = collections.Counter()
         self.failed = []
         self.stopped = threading.Event()
@@ -61,7 +61,7 @@ class Traffic:
     def run(self, ports, rate):
         try:
             while not self.stopped.is_set():
-                report = conngen(self.prefix, "run", "--addr", ADDRESS, "--port", ports, "--rate",
+                report = conngen(self.prefix, "run", "--addr", self.address, "--port", ports, "--rate",
                                  rate, "--connections", rate * BATCH_S, "--threads", 4,
                                  "--timeout", 30000)
                 self.completed[ports] += report["completed"]

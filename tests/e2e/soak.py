@@ -15,6 +15,7 @@ import chaos
 from harness import CHILDREN, Tracer, check, equal, main as run_tests, network_namespace, proc_status
 
 MINUTE_S = 60
+ADDRESS = "127.77.11.1"
 SLACK_KB = 512  # of memory that a process may have more at the end
 CONFIG = """output: {{format: json, path: {path}}}
 filters:
@@ -70,10 +71,10 @@ def closes(tracer, netns):
 
 def soak(seconds, rate):
     tracer = Tracer(source=True)
-    tracer.write_config(CONFIG.format(path=tracer.records_path, address=chaos.ADDRESS)
+    tracer.write_config(CONFIG.format(path=tracer.records_path, address=ADDRESS)
                         + f"source: {{dir: {tracer.source}}}\n")
     with network_namespace() as (prefix, netns), tracer:
-        traffic = chaos.Traffic(prefix, [(chaos.PORTS, rate)])
+        traffic = chaos.Traffic(prefix, [(chaos.PORTS, rate)], ADDRESS)
         try:
             time.sleep(seconds / 20)
             before = look(tracer)
