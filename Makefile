@@ -132,6 +132,9 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/reuse.c \
 	loader/sandbox.c \
 	loader/settings.c \
+	loader/steps_first.c \
+	loader/steps_last.c \
+	loader/steps_tracer.c \
 	loader/tracer.c \
 	loader/unseen.c \
 	loader/walk.c \
