@@ -159,16 +159,31 @@ def attacked_verifier(tracer, attack):
         return attempt(pid, *made_by(tracer.proc.pid, attack))
 
 
+REPLACED = ("loader", "exporter")  # for each configuration that is applied
+
+
+def in_force(tracer):
+    """What it says."""
+    told = ("version", "verdict", "no_filter")  # its number, and what was counted since it is in force
+    return {k: v for k, v in tracer.status()["config"].items() if k not in told}
+
+
 def test_a_verifier_taken_over_dies_and_the_configuration_stays():
     if not SUPPORTED:
         return "the calls are those of x86-64"
     attacks = ATTACKS | READ_ATTACKS
     for names in in_rounds(attacks):
         with Tracer() as tracer:
-            for name in names:
+            before = in_force(tracer)
+            for number, name in enumerate(names, 2):
+                pids = {child: tracer.process(child)["pid"] for child in REPLACED}
                 equal(attacked_verifier(tracer, attacks[name]), KILLED, name)
-                wait_for("the verifier's end", lambda: tracer.process("verifier")["last"])
-            equal(tracer.status()["config"]["version"], 1, "the configuration in force")
+                # A fresh one, that nobody attacks, checks it again.
+                wait_for("the verdict", lambda n=number: f"applied as version {n}" in tracer.text())
+                equal(in_force(tracer), before, "the configuration in force")
+                # No other fork is to be taken for the next verifier's.
+                wait_for("all replaced", lambda p=pids: all(tracer.running(c, other_than=p[c])
+                                                            for c in REPLACED))
     return None
 
 
