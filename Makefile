@@ -11,12 +11,20 @@ SBINDIR    := $(PREFIX)/sbin
 LIBEXECDIR := $(PREFIX)/libexec/conntrace
 OBJECTDIR  := $(PREFIX)/lib/conntrace
 
+# The date of what is packed, and the earliest time that a clock may show, is that of the changelog:
+# the same source gives the same bytes.
+CHANGELOG := packaging/debian/changelog
+SOURCE_DATE_EPOCH ?= $(shell date -d "$$(sed -n 's/^ -- .*>  //p' $(CHANGELOG) | head -n 1)" +%s)
+export SOURCE_DATE_EPOCH
+BUILT_S := $(SOURCE_DATE_EPOCH)
+
 CC      ?= gcc
 CLANG   ?= clang
 STRIP   ?= llvm-strip
 # Empty, as a source that defines it itself does.
 DEFINES := -D_GNU_SOURCE= -I. -isystem /usr/include/libnl3 -DVERSION='"$(VERSION)$(if $(DEBUGGING), (debug))"' \
            $(if $(DEBUGGING),-DCONNTRACE_DEBUG) \
+           -DBUILT_S=$(BUILT_S) \
            -DSBINDIR='"$(SBINDIR)"' -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
 WARN    := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wformat=2 -Wvla
@@ -85,8 +93,31 @@ SCHEMA := \
 	verifier/suggest.c \
 	verifier/values.c
 
+# Signed metadata: the state machine, which needs nothing but memory.
+TUF := \
+	tuf/canonical.c \
+	tuf/digest.c \
+	tuf/floor.c \
+	tuf/json.c \
+	tuf/keys.c \
+	tuf/metadata.c \
+	tuf/names.c \
+	tuf/pattern.c \
+	tuf/refresh.c \
+	tuf/result.c \
+	tuf/roots.c \
+	tuf/search.c \
+	tuf/shape.c \
+	tuf/time.c \
+	tuf/tuf.c
+# Apart, because a fuzzer links another answer.
+TUF_VERIFY := tuf/verify.c
+TUF_LIB := -ljansson -lcrypto
+
 conntraced_SRC := $(COMMON) \
+	common/bundle.c \
 	common/fnv.c \
+	common/wholefile.c \
 	common/grace.c \
 	cli/client.c \
 	supervisor/children.c \
@@ -105,10 +136,12 @@ conntraced_SRC := $(COMMON) \
 	supervisor/options.c \
 	supervisor/probation.c \
 	supervisor/rate.c \
+	supervisor/remote.c \
 	supervisor/replace.c \
 	supervisor/rollout.c \
 	supervisor/spawn.c \
 	supervisor/status.c \
+	supervisor/store.c \
 	supervisor/texts.c \
 	supervisor/upgrade.c \
 	supervisor/upgrade_ask.c \
@@ -173,14 +206,24 @@ conntrace-poller_SRC := $(COMMON) $(CHILD) \
 	poller/sandbox.c \
 	poller/schedule.c \
 	poller/source.c \
-	poller/source_dir.c
-conntrace-poller_LIB := -lmsgpackc -lcap
+	poller/source_dir.c \
+	poller/source_tuf.c \
+	$(TUF) $(TUF_VERIFY) \
+	common/bundle.c \
+	common/wholefile.c \
+	tuf/fetch.c \
+	tuf/stock.c
+conntrace-poller_LIB := -lmsgpackc -lcap $(TUF_LIB) -lcurl
 
 conntrace-verifier_SRC := $(COMMON) $(CHILD) \
 	$(SCHEMA) \
+	$(TUF) $(TUF_VERIFY) \
+	common/bundle.c \
+	tuf/stock.c \
 	verifier/main.c \
-	verifier/sandbox.c
-conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml
+	verifier/sandbox.c \
+	verifier/signed.c
+conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml $(TUF_LIB)
 
 conntrace_SRC := $(COMMON) \
 	cli/client.c \
@@ -206,6 +249,7 @@ conntrace_SRC := $(COMMON) \
 	cli/status.c \
 	cli/status_filter.c \
 	cli/status_json.c \
+	cli/status_source.c \
 	cli/status_text.c \
 	cli/tail.c \
 	$(CGROUPS) \
@@ -231,27 +275,6 @@ conntrace_SRC := $(COMMON) \
 	supervisor/spawn.c \
 	verifier/keys.c
 conntrace_LIB := -lmsgpackc -lcap $(LIBBPF)
-
-# Signed metadata: the state machine, which needs nothing but memory.
-TUF := \
-	tuf/canonical.c \
-	tuf/digest.c \
-	tuf/floor.c \
-	tuf/json.c \
-	tuf/keys.c \
-	tuf/metadata.c \
-	tuf/names.c \
-	tuf/pattern.c \
-	tuf/refresh.c \
-	tuf/result.c \
-	tuf/roots.c \
-	tuf/search.c \
-	tuf/shape.c \
-	tuf/time.c \
-	tuf/tuf.c
-# Apart, because a fuzzer links another answer.
-TUF_VERIFY := tuf/verify.c
-TUF_LIB := -ljansson -lcrypto
 
 # The protocol of a local agent: on top of TUF, and as pure.
 RC := \
@@ -753,11 +776,6 @@ install: all man ## install into DESTDIR/PREFIX (PREFIX=/usr); owner and capabil
 		$(ARCHIVE_FILES:$(O)/share/%=$(DESTDIR)$(OBJECTDIR)/%)
 
 # --- packing -----------------------------------------------------------------------------------
-
-# The date of what is packed is that of the changelog, so that the same source gives the same bytes.
-CHANGELOG := packaging/debian/changelog
-SOURCE_DATE_EPOCH ?= $(shell date -d "$$(sed -n 's/^ -- .*>  //p' $(CHANGELOG) | head -n 1)" +%s)
-export SOURCE_DATE_EPOCH
 
 DIST    := $(O)/dist
 RELEASE := conntrace-$(VERSION)

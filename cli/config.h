@@ -8,7 +8,7 @@
 #include "exporter/jsonbuf.h"
 #include "verifier/keys.h"
 
-#define CONFIG_VALUE_MAX (CONFIG_PATH_MAX + 8u)
+#define CONFIG_VALUE_MAX 1024u /* a list of groups */
 
 /* Where an answer of one message goes. */
 struct config_answer {

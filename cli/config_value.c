@@ -59,6 +59,25 @@ static void put_path(const struct schema_key *key, const struct config *config, 
 	snprintf(out, CONFIG_VALUE_MAX, path[0] == '/' ? "%s" : path[0] ? "\"%s\"" : "none", path);
 }
 
+static void put_plain(const struct schema_key *key, const struct config *config, char *out)
+{
+	const char *text = (const char *)config + key->offset;
+
+	snprintf(out, CONFIG_VALUE_MAX, "%s", text[0] ? text : "none");
+}
+
+static void put_groups(const struct schema_key *key, const struct config *config, char *out)
+{
+	const struct config_source *source = &config->source;
+	size_t len = (size_t)snprintf(out, CONFIG_VALUE_MAX, "[");
+
+	(void)key;
+	for (uint32_t i = 0; i < source->group_count; i++)
+		len += (size_t)snprintf(out + len, CONFIG_VALUE_MAX - len, "%s%s", i ? ", " : "",
+					source->groups[i].name);
+	snprintf(out + len, CONFIG_VALUE_MAX - len, "]");
+}
+
 static void put_families(const struct schema_key *key, const struct config *config, char *out)
 {
 	uint32_t bits = number_of(key, config);
@@ -85,7 +104,8 @@ void config_value(const struct schema_key *key, const struct config *config, cha
 		[SCHEMA_CHOICE] = put_choice,     [SCHEMA_FLAG] = put_flag_word,
 		[SCHEMA_DURATION] = put_duration, [SCHEMA_BUDGET] = put_budget,
 		[SCHEMA_PATH] = put_path,         [SCHEMA_FAMILIES] = put_families,
-		[SCHEMA_FILTERS] = put_filters,
+		[SCHEMA_FILTERS] = put_filters,   [SCHEMA_URL] = put_plain,
+		[SCHEMA_LABEL] = put_plain,       [SCHEMA_LABELS] = put_groups,
 	};
 
 	put[key->type](key, config, out);

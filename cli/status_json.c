@@ -214,10 +214,30 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	put_number(json, "nat_max", config->nat ? config->nat_max : 0);
 	put_text(json, "output_path", config->output_path);
 	put_text(json, "output_format", status_format(config->output_format));
-	put_text(json, "source_dir", config->source_dir);
-	put_number(json, "poll_interval_ms", config->poll_interval_ms);
+	put_text(json, "source_dir", config->source.dir);
+	put_number(json, "poll_interval_ms", config->source.interval_ms);
 	put_number(json, "probation_ms", config->probation_ms);
 	jsonbuf_close(json, '}');
+}
+
+static void put_roles(struct jsonbuf *json, const struct msg_source *source)
+{
+	char time[STATUS_TIME_MAX], warning[STATUS_WARNING_MAX];
+
+	jsonbuf_key(json, "roles");
+	jsonbuf_open(json, '[');
+	for (uint32_t role = 0; role < MSG_ROLES && source->kind == SOURCE_SIGNED; role++) {
+		uint64_t expires_s = source->in_force.expires_s[role];
+
+		jsonbuf_open(json, '{');
+		put_text(json, "role", status_role(role));
+		put_number(json, "version", source->in_force.versions[role]);
+		put_text(json, "expires", expires_s ? status_time(expires_s, time) : "");
+		put_text(json, "warning",
+			 status_expiry_warning(source, role, warning) ? warning : "");
+		jsonbuf_close(json, '}');
+	}
+	jsonbuf_close(json, ']');
 }
 
 static void put_parts(struct jsonbuf *json, const struct msg_source *source)
@@ -247,11 +267,19 @@ static void put_source(struct jsonbuf *json, const struct status *status)
 		return;
 	}
 	jsonbuf_open(json, '{');
+	put_text(json, "kind", status_source_kind(source->kind));
+	put_text(json, "place", source->place);
+	put_text(json, "poll", status_poll_result(source->polled.result));
+	put_text(json, "poll_error", source->polled.why);
+	put_number(json, "errors_in_row", status_poller_number(status, STAT_POLLER_errors_in_row));
+	put_number(json, "next_poll_ms", status_poller_number(status, STAT_POLLER_next_poll_ms));
 	put_number(json, "state", source->state);
 	put_text(json, "error", source->error);
 	put_number(json, "probation_left_ms", source->probation_left_ms);
-	put_number(json, "errors_in_row", status_poller_number(status, STAT_POLLER_errors_in_row));
-	put_number(json, "next_poll_ms", status_poller_number(status, STAT_POLLER_next_poll_ms));
+	put_text(json, "trust", status_trust(source->last.trust));
+	put_text(json, "trust_error", source->last.why);
+	put_roles(json, source);
+	put_text(json, "store_error", source->store);
 	put_parts(json, source);
 	jsonbuf_close(json, '}');
 }

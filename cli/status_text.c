@@ -160,9 +160,40 @@ static void print_config(const struct msg_summary *summary)
 		       config->nat_max, config->nat_buffer_bytes);
 	printf("  output %s, format %s\n", safe(config->output_path),
 	       status_format(config->output_format));
-	if (config->source_dir[0])
-		printf("  source %s, every %u ms\n", safe(config->source_dir),
-		       config->poll_interval_ms);
+}
+
+static void print_roles(const struct msg_source *source)
+{
+	char text[STATUS_WARNING_MAX];
+
+	for (uint32_t role = 0; role < MSG_ROLES; role++) {
+		uint64_t expires_s = source->in_force.expires_s[role];
+
+		printf("%s %s %llu", role ? "," : "  in force:", status_role(role),
+		       (unsigned long long)source->in_force.versions[role]);
+		if (expires_s)
+			printf(" until %s", status_time(expires_s, text));
+	}
+	printf("\n");
+	for (uint32_t role = 0; role < MSG_ROLES; role++)
+		if (status_expiry_warning(source, role, text))
+			printf("  warning: %s\n", text);
+	if (source->last.trust != TRUST_none)
+		printf("  last fetched: %s%s%s\n", status_trust(source->last.trust),
+		       source->last.why[0] ? ": " : "", safe(source->last.why));
+	if (source->store[0])
+		printf("  store: %s\n", safe(source->store));
+}
+
+static void print_parts(const struct msg_source *source)
+{
+	for (uint32_t i = 0; i < source->part_count; i++) {
+		const struct msg_part_state *part = &source->parts[i];
+
+		printf("  %-14s", status_apply_state(part->state));
+		printf(" %s", safe(part->name));
+		printf("%s%s\n", part->error[0] ? ":" : "", safe(part->error));
+	}
 }
 
 static void print_source(const struct status *status)
@@ -171,21 +202,23 @@ static void print_source(const struct status *status)
 
 	if (!status->has_source)
 		return;
-	printf("\nsource: %s", status_apply_state(source->state));
+	printf("\nsource %s: %s, every %u ms: ", status_source_kind(source->kind),
+	       safe(source->place), status->summary.config.source.interval_ms);
+	printf("%s", status_apply_state(source->state));
 	if (source->probation_left_ms)
 		printf(", %u ms of its probation left", source->probation_left_ms);
-	printf("\n  errors in a row %llu, next poll in %llu ms\n",
-	       (unsigned long long)status_poller_number(status, STAT_POLLER_errors_in_row),
-	       (unsigned long long)status_poller_number(status, STAT_POLLER_next_poll_ms));
+	printf("\n  polls %s%s%s, errors in a row %llu", status_poll_result(source->polled.result),
+	       source->polled.why[0] ? ": " : "", safe(source->polled.why),
+	       (unsigned long long)status_poller_number(status, STAT_POLLER_errors_in_row));
+	if (source->polled.result != POLL_STOPPED)
+		printf(", next poll in %llu ms",
+		       (unsigned long long)status_poller_number(status, STAT_POLLER_next_poll_ms));
+	printf("\n");
 	if (source->error[0])
 		printf("  %s\n", safe(source->error));
-	for (uint32_t i = 0; i < source->part_count; i++) {
-		const struct msg_part_state *part = &source->parts[i];
-
-		printf("  %-14s", status_apply_state(part->state));
-		printf(" %s", safe(part->name));
-		printf("%s%s\n", part->error[0] ? ":" : "", safe(part->error));
-	}
+	if (source->kind == SOURCE_SIGNED)
+		print_roles(source);
+	print_parts(source);
 }
 
 static void print_hits(const struct msg_summary *summary, uint32_t row)

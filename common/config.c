@@ -135,9 +135,54 @@ static bool path_ok(const char *path, const char *other)
 	return path[0] == '/' || strcmp(path, other) == 0;
 }
 
+const char *config_label_wrong(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_.";
+
+	if (!name[0] || name[0] == '.' || name[strspn(name, letters)])
+		return "is not letters, digits, - _ and ., the first no point";
+	return strlen(name) < CONFIG_LABEL_MAX ? NULL : "is longer than 52 bytes";
+}
+_Static_assert(CONFIG_LABEL_MAX == 53, "config: numbers in texts");
+
+const char *config_url_wrong(const char *url)
+{
+	if (strncmp(url, "https://", 8) != 0 && strncmp(url, "file:///", 8) != 0)
+		return "begins with neither https:// nor file:///";
+	if (!url[8])
+		return "names nothing";
+	return strpbrk(url, "?#@\\ \t\r\n") ? "has more than scheme, host, port and path" : NULL;
+}
+
+bool config_polls(const struct config *config)
+{
+	return config->source.dir[0] || config->source.url[0];
+}
+
+static const char *source_inconsistent(const struct config_source *source)
+{
+	if (!path_ok(source->dir, "") || !path_ok(source->root, "") || !path_ok(source->ca, ""))
+		return "source: a path is not absolute";
+	if (source->url[0] && config_url_wrong(source->url))
+		return "source.url is none";
+	if (source->dir[0] && source->url[0])
+		return "source.dir and source.url are both set: configuration has one source";
+	if (source->url[0] && !source->root[0])
+		return "source.url is set, but not source.root: the root that is trusted";
+	if (source->host[0] && config_label_wrong(source->host))
+		return "source.host is no name";
+	if (source->group_count > CONFIG_GROUPS_MAX)
+		return "source: too many groups";
+	for (uint32_t i = 0; i < source->group_count; i++)
+		if (config_label_wrong(source->groups[i].name))
+			return "source.groups: a name is none";
+	return NULL;
+}
+
 const char *config_inconsistent(const struct config *config)
 {
-	const char *wrong = NULL;
+	const char *wrong = source_inconsistent(&config->source);
 
 	if (config->ring_bytes & (config->ring_bytes - 1))
 		return "ring size is not a power of two";
@@ -145,8 +190,6 @@ const char *config_inconsistent(const struct config *config)
 		return "BTF path is not absolute";
 	if (!path_ok(config->output_path, "-"))
 		return "output path is neither absolute nor '-'";
-	if (!path_ok(config->source_dir, ""))
-		return "source directory is not absolute";
 	if (config->filter_count > FILTERS_MAX)
 		return "too many filters";
 	for (uint32_t i = 0; i < config->filter_count && !wrong; i++) {

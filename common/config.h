@@ -14,6 +14,10 @@
 #define CONFIG_PATH_MAX 256u
 #define CONFIG_NAME_MAX 64u
 
+/* Of a group or host, NUL included: "group/NAME.yaml" fits a text's name. Groups of one host. */
+#define CONFIG_LABEL_MAX  53u
+#define CONFIG_GROUPS_MAX 16u
+
 /* Bytes of one configuration text, and of all texts of one check together. */
 #define CONFIG_TEXT_MAX  (64u << 10)
 #define CONFIG_TEXTS_MAX (1u << 20)
@@ -79,26 +83,41 @@ struct config_filter {
 	char cgroup[CONFIG_PATH_MAX]; /* with match.by_cgroup, else "": from the root of the tree */
 };
 
+struct config_group {
+	char name[CONFIG_LABEL_MAX];
+};
+
+/* Where configuration comes from besides the local file: at most one of dir and url is set. */
+struct config_source {
+	uint32_t interval_ms;
+	char dir[CONFIG_PATH_MAX];   /* absolute; "": none */
+	char url[CONFIG_PATH_MAX];   /* https://... or file:///...; "": none */
+	char root[CONFIG_PATH_MAX];  /* absolute: the trusted root, set with url */
+	char ca[CONFIG_PATH_MAX];    /* absolute: certificates to trust; "": the system's */
+	char host[CONFIG_LABEL_MAX]; /* whose part is host/NAME.yaml; "": none */
+	uint32_t group_count;
+	struct config_group groups[CONFIG_GROUPS_MAX];
+};
+
 struct config {
-	uint32_t tracer;               /* enum config_tracer */
-	uint32_t instance;             /* enum config_instance */
-	uint32_t families;             /* FAMILY_ bits, at least one */
-	uint32_t record_open;          /* 0 or 1 */
-	uint32_t snapshot_interval_ms; /* walk over the live connections */
-	uint32_t memory_budget;        /* bytes; what follows comes of it */
-	uint32_t ring_bytes;           /* a power of two, multiple of the page size */
-	uint32_t live_max;             /* connections the exporter lists at most */
-	uint32_t conn_max;             /* those in the table of a tracer without socket storage */
-	uint32_t flow_max;             /* UDP flows, and sockets that have some */
-	uint32_t nat;                  /* 0 or 1 */
-	uint32_t nat_max;              /* translated connections that the exporter keeps */
-	uint32_t nat_buffer_bytes;     /* of the kernel, for what it says of these */
-	uint32_t output_format;        /* enum config_format */
-	uint32_t poll_interval_ms;
-	uint32_t probation_ms;             /* of what a source sent */
-	char btf_path[CONFIG_PATH_MAX];    /* absolute; "": the kernel's own */
+	uint32_t tracer;                /* enum config_tracer */
+	uint32_t instance;              /* enum config_instance */
+	uint32_t families;              /* FAMILY_ bits, at least one */
+	uint32_t record_open;           /* 0 or 1 */
+	uint32_t snapshot_interval_ms;  /* walk over the live connections */
+	uint32_t memory_budget;         /* bytes; what follows comes of it */
+	uint32_t ring_bytes;            /* a power of two, multiple of the page size */
+	uint32_t live_max;              /* connections the exporter lists at most */
+	uint32_t conn_max;              /* those in the table of a tracer without socket storage */
+	uint32_t flow_max;              /* UDP flows, and sockets that have some */
+	uint32_t nat;                   /* 0 or 1 */
+	uint32_t nat_max;               /* translated connections that the exporter keeps */
+	uint32_t nat_buffer_bytes;      /* of the kernel, for what it says of these */
+	uint32_t output_format;         /* enum config_format */
+	uint32_t probation_ms;          /* of what a source sent */
+	char btf_path[CONFIG_PATH_MAX]; /* absolute; "": the kernel's own */
 	char output_path[CONFIG_PATH_MAX]; /* absolute, or "-": standard output */
-	char source_dir[CONFIG_PATH_MAX];  /* absolute; "": nothing is polled */
+	struct config_source source;
 	uint32_t filter_count;
 	struct config_filter filters[FILTERS_MAX];
 };
@@ -131,6 +150,18 @@ const char *config_inconsistent(const struct config *config);
 
 /* What is wrong with the path of a cgroup, NULL if nothing is: absolute, its names plain. */
 const char *config_cgroup_wrong(const char *path);
+
+/*
+ * What is wrong with the name of a group or host, NULL if nothing is: letters, digits, - _ and .,
+ * the first no point, so that it is one part of a path.
+ */
+const char *config_label_wrong(const char *name);
+
+/* What is wrong with the URL of a source, NULL if nothing is. */
+const char *config_url_wrong(const char *url);
+
+/* Whether there is something to poll. */
+bool config_polls(const struct config *config);
 
 /* A filter that excludes all: no condition is set. */
 void config_filter_init(struct config_filter *filter);

@@ -64,6 +64,20 @@ static const struct msgfmt_field filter_fields[] = {
 };
 FORMAT(filter, config_filter);
 
+static const struct msgfmt_field group_fields[] = {STRING(config_group, name)};
+FORMAT(group, config_group);
+
+static const struct msgfmt_field config_source_fields[] = {
+	UINT(config_source, interval_ms, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX),
+	STRING(config_source, dir),
+	STRING(config_source, url),
+	STRING(config_source, root),
+	STRING(config_source, ca),
+	STRING(config_source, host),
+	LIST(config_source, groups, group_count, &group),
+};
+FORMAT(config_source, config_source);
+
 static const struct msgfmt_field config_body_fields[] = {
 	UINT(config, tracer, 0, TRACER_COUNT - 1),
 	UINT(config, instance, 0, INSTANCE_COUNT - 1),
@@ -79,11 +93,10 @@ static const struct msgfmt_field config_body_fields[] = {
 	UINT(config, nat_max, CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX),
 	UINT(config, nat_buffer_bytes, CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX),
 	UINT(config, output_format, 0, FORMAT_COUNT - 1),
-	UINT(config, poll_interval_ms, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX),
 	UINT(config, probation_ms, CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX),
 	STRING(config, btf_path),
 	STRING(config, output_path),
-	STRING(config, source_dir),
+	STRUCT(config, source, &config_source),
 	LIST(config, filters, filter_count, &filter),
 };
 FORMAT(config_body, config);
@@ -208,22 +221,51 @@ FORMAT(candidate, msg_candidate);
 
 static const struct msgfmt_field check_fields[] = {
 	STRUCT(msg_check, local, &part),
+	UINT(msg_check, kind, 0, CANDIDATE_KIND_COUNT - 1),
+	ANY64(msg_check, now_s),
+	STRING(msg_check, host),
 	LIST(msg_check, parts, part_count, &part),
 };
 FORMAT(check, msg_check);
+
+static const struct msgfmt_field signature_fields[] = {
+	UINT(msg_signed, trust, 0, TRUST_COUNT - 1),
+	STRING(msg_signed, why),
+	NUMBERS(msg_signed, versions),
+	NUMBERS(msg_signed, expires_s),
+	STRING(msg_signed, floor),
+};
+FORMAT(signature, msg_signed);
 
 static const struct msgfmt_field checked_fields[] = {
 	FLAG(msg_checked, valid),
 	STRUCT(msg_checked, config, &config_body),
 	LIST(msg_checked, errors, error_count, &error),
 	STRUCT(msg_checked, origins, &origins),
+	STRUCT(msg_checked, signature, &signature),
 };
 FORMAT(checked, msg_checked);
 
+static const struct msgfmt_field file_fields[] = {
+	STRING(msg_file, name),
+	UINT(msg_file, why, 1, FILE_LATEST | FILE_NEW | FILE_IN_FORCE),
+	ANY32(msg_file, offset),
+	ANY32(msg_file, len_bytes),
+};
+FORMAT(file, msg_file);
+
+static const struct msgfmt_field keep_fields[] = {LIST(msg_keep, files, file_count, &file)};
+FORMAT(keep, msg_keep);
+
+static const struct msgfmt_field polled_fields[] = {
+	UINT(msg_polled, result, 0, POLL_RESULT_COUNT - 1),
+	STRING(msg_polled, why),
+};
+FORMAT(polled, msg_polled);
+
 static const struct msgfmt_field verdict_fields[] = {
-	FLAG(msg_verdict, applied),
-	ANY32(msg_verdict, version),
-	UINT(msg_verdict, state, 0, APPLY_STATE_COUNT - 1),
+	FLAG(msg_verdict, applied),  FLAG(msg_verdict, again),
+	ANY32(msg_verdict, version), UINT(msg_verdict, state, 0, APPLY_STATE_COUNT - 1),
 	STRING(msg_verdict, reason),
 };
 FORMAT(verdict, msg_verdict);
@@ -325,9 +367,16 @@ static const struct msgfmt_field part_state_fields[] = {
 FORMAT(part_state, msg_part_state);
 
 static const struct msgfmt_field source_fields[] = {
+	UINT(msg_source, kind, 0, SOURCE_KIND_COUNT - 1),
+	STRING(msg_source, place),
+	STRUCT(msg_source, polled, &polled),
 	UINT(msg_source, state, 0, APPLY_STATE_COUNT - 1),
 	ANY32(msg_source, probation_left_ms),
 	STRING(msg_source, error),
+	ANY64(msg_source, now_s),
+	STRUCT(msg_source, in_force, &signature),
+	STRUCT(msg_source, last, &signature),
+	STRING(msg_source, store),
 	LIST(msg_source, parts, part_count, &part_state),
 };
 FORMAT(source, msg_source);

@@ -51,6 +51,8 @@ enum fd_kind {
 	FD_OUTPUT,  /* an open file, or the directory that output_path is in */
 	FD_SOURCE,  /* directory of configuration texts */
 	FD_CGROUP,  /* root directory of the cgroup (v2) tree */
+	FD_ROOT,    /* memfd: the trusted root of signed configuration */
+	FD_STORE,   /* memfd: what is stored of signed configuration, common/bundle.h */
 	FD_KIND_COUNT,
 };
 
@@ -197,7 +199,7 @@ struct msg_part {
 /* What a candidate's bytes are. */
 enum candidate_kind {
 	CANDIDATE_TEXTS,  /* the parts, one behind the other */
-	CANDIDATE_BUNDLE, /* one part: signed metadata and targets as they came, tuf/bundle.h */
+	CANDIDATE_BUNDLE, /* one part: signed metadata and targets as they came, common/bundle.h */
 	CANDIDATE_KIND_COUNT,
 };
 
@@ -207,9 +209,27 @@ struct msg_candidate {
 	struct msg_part parts[MSG_PARTS_MAX];
 };
 
-/* First memfd: the local file, local.len_bytes. Second, if part_count > 0: the fetched parts. */
+/* Bytes of a bundle, and of what is stored. */
+#define MSG_BUNDLE_MAX (9u << 20)
+#define MSG_STORE_MAX  (18u << 20)
+
+/* The parts of a CHECK of signed configuration, each a memfd of its own. */
+enum msg_check_part {
+	CHECK_ROOT,   /* the trusted root, as it was installed */
+	CHECK_STORE,  /* what is stored */
+	CHECK_BUNDLE, /* what was fetched; without it, what is in force is checked again */
+	CHECK_PARTS_MAX,
+};
+
+/*
+ * First memfd: the local file, local.len_bytes. Then, of texts, one with all of them if there are
+ * any; of signed configuration one for each of the parts.
+ */
 struct msg_check {
 	struct msg_part local;
+	uint32_t kind;               /* enum candidate_kind, of the parts */
+	uint64_t now_s;              /* seconds since 1970, UTC */
+	char host[CONFIG_LABEL_MAX]; /* what this host is called; "": no name that will do */
 	uint32_t part_count;
 	struct msg_part parts[MSG_PARTS_MAX];
 };
@@ -222,12 +242,92 @@ struct msg_error {
 	char reason[MSG_TEXT_MAX];
 };
 
+/* Whether signed configuration is to be believed, X(name, meaning). */
+/* clang-format off */
+#define TRUSTS(X) \
+	X(none, "nothing signed was checked") \
+	X(accepted, "verified, and a valid configuration") \
+	X(malformed, "not the JSON that it should be") \
+	X(untrusted, "signature, threshold, type, version, length or hash is wrong") \
+	X(rollback, "older than what was seen before") \
+	X(expired, "no longer valid at this time") \
+	X(too_large, "over a limit") \
+	X(incomplete, "something that is listed did not come") \
+	X(invalid, "signed as it should be, but no valid configuration") \
+	X(clock, "this host's clock is behind what it has been") \
+	X(failed, "could not be checked")
+/* clang-format on */
+
+enum trust {
+#define X(name, meaning) TRUST_##name,
+	TRUSTS(X)
+#undef X
+		TRUST_COUNT,
+};
+
+/* Rows of versions and expiries. */
+enum msg_role {
+	MSG_ROLE_ROOT,
+	MSG_ROLE_TIMESTAMP,
+	MSG_ROLE_SNAPSHOT,
+	MSG_ROLE_TARGETS,
+	MSG_ROLES,
+};
+
+#define MSG_FLOOR_MAX 256u
+
+struct msg_signed {
+	uint32_t trust; /* enum trust */
+	char why[MSG_TEXT_MAX];
+	uint64_t versions[MSG_ROLES];  /* of what was verified; 0: none */
+	uint64_t expires_s[MSG_ROLES]; /* seconds since 1970, UTC; 0: none */
+	char floor[MSG_FLOOR_MAX];     /* to be stored as the file "floor"; "": as it was */
+};
+
 struct msg_checked {
 	uint32_t valid; /* 0 or 1; the configuration counts only if 1 */
 	struct config config;
 	uint32_t error_count;
 	struct msg_error errors[MSG_ERRORS_MAX];
 	struct config_origins origins; /* if not valid only its texts count */
+	struct msg_signed signature;   /* of CANDIDATE_BUNDLE; else TRUST_none */
+};
+
+#define MSG_FILE_NAME_MAX 240u
+#define MSG_FILES_MAX     32u
+
+/* Why the store is to have a file: bits. */
+enum msg_file_why {
+	FILE_LATEST = 1 << 0,   /* a root, or the newest of a role that verified */
+	FILE_NEW = 1 << 1,      /* of the set that was verified now */
+	FILE_IN_FORCE = 1 << 2, /* of the set in force */
+};
+
+/* A file of the store: of these bytes of the bundle; with no length, as it is there, or empty. */
+struct msg_file {
+	char name[MSG_FILE_NAME_MAX];
+	uint32_t why; /* enum msg_file_why, or-ed */
+	uint32_t offset;
+	uint32_t len_bytes;
+};
+
+/* Before CHECKED, any number of these. What none of them names is removed. */
+struct msg_keep {
+	uint32_t file_count;
+	struct msg_file files[MSG_FILES_MAX];
+};
+
+enum poll_result {
+	POLL_NONE,    /* there was no poll yet */
+	POLL_OK,      /* the last one succeeded */
+	POLL_FAILED,  /* it failed: why */
+	POLL_STOPPED, /* the server has nothing of the kind: no more until reload */
+	POLL_RESULT_COUNT,
+};
+
+struct msg_polled {
+	uint32_t result; /* enum poll_result */
+	char why[MSG_TEXT_MAX];
 };
 
 /* What became of a configuration, X(name, words). From REFUSED on it is not in force. */
@@ -259,6 +359,7 @@ enum apply_state {
 /* Sent anew when a probation has ended. */
 struct msg_verdict {
 	uint32_t applied; /* 0 or 1 */
+	uint32_t again;   /* 1: the same may be accepted at another time */
 	uint32_t version; /* of the configuration in force */
 	uint32_t state;   /* enum apply_state */
 	char reason[MSG_TEXT_MAX];
@@ -270,11 +371,25 @@ struct msg_part_state {
 	char error[128];
 };
 
-/* What the source sent last. */
+enum source_kind {
+	SOURCE_NONE,
+	SOURCE_DIR,
+	SOURCE_SIGNED,
+	SOURCE_KIND_COUNT,
+};
+
+/* The source, and what it sent last. */
 struct msg_source {
+	uint32_t kind; /* enum source_kind */
+	char place[CONFIG_PATH_MAX];
+	struct msg_polled polled;
 	uint32_t state;             /* enum apply_state, of all parts together */
 	uint32_t probation_left_ms; /* 0 = there is none */
 	char error[MSG_TEXT_MAX];
+	uint64_t now_s;             /* by which expiries are to be judged */
+	struct msg_signed in_force; /* versions and expiries of what is in force; no floor */
+	struct msg_signed last;     /* whether what came last is believed; no floor */
+	char store[MSG_TEXT_MAX];   /* what is wrong with the store; "": nothing */
 	uint32_t part_count;
 	struct msg_part_state parts[MSG_PARTS_MAX];
 };
@@ -422,6 +537,8 @@ union msg {
 	struct msg_candidate candidate;
 	struct msg_check check;
 	struct msg_checked checked;
+	struct msg_keep keep;
+	struct msg_polled polled;
 	struct msg_verdict verdict;
 	struct msg_client client;
 	struct msg_fail fail;

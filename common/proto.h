@@ -60,7 +60,7 @@ enum phase {
 #define PROTO_MESSAGES(X) \
 	X(HELLO, hello, R_CHILDREN, R_SUPERVISOR, P_STARTING, 0, 0, 64, \
 	  "a child's first word: its role, pid and protocol version") \
-	X(CONFIG, config, R_SUPERVISOR, R_LASTING, P_READY, 0, 0, 8192, \
+	X(CONFIG, config, R_SUPERVISOR, R_LASTING, P_READY, 0, 0, 16384, \
 	  "the checked configuration in force") \
 	X(START, start, R_SUPERVISOR, R_LASTING, P_READY, 0, 48, 2048, \
 	  "begin work, with the fds the manifest names") \
@@ -81,8 +81,8 @@ enum phase {
 	  "make a snapshot of the live connections now") \
 	X(CANDIDATE, candidate, R_POLLER, R_SUPERVISOR, P_RUNNING, 1, 1, 8192, \
 	  "fetched configuration, unchecked, in a sealed memfd") \
-	X(CHECK, check, R_SUPERVISOR, R_VERIFIER, P_READY, 1, 2, 8192, \
-	  "check these texts: the local file, and what was fetched") \
+	X(CHECK, check, R_SUPERVISOR, R_VERIFIER, P_READY, 1, 4, 8192, \
+	  "check these: the local file, and what was fetched") \
 	X(CHECKED, checked, R_VERIFIER, R_SUPERVISOR, P_READY, 0, 0, 32768, \
 	  "the configuration they mean, or what is wrong with them") \
 	X(VERDICT, verdict, R_SUPERVISOR, R_POLLER, P_RUNNING, 0, 0, 1024, \
@@ -112,12 +112,16 @@ enum phase {
 	  64, "sockets that tell of address translation, or word that there are none") \
 	X(TAKEN, taken, R_SUPERVISOR, R_LOADER, P_RUNNING, 0, 0, 64, \
 	  "the tracer is in custody, the one before it is let go") \
-	X(SOURCE, source, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
-	  "status: what became of what the source sent") \
+	X(SOURCE, source, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 16384, \
+	  "status: where configuration comes from, and what became of what came last") \
 	X(HISTORY, history, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
 	  "what became of the last configurations") \
 	X(IN_FORCE, in_force, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 16384, \
-	  "the configuration in force, and which text each value comes from")
+	  "the configuration in force, and which text each value comes from") \
+	X(KEEP, keep, R_VERIFIER, R_SUPERVISOR, P_READY, 0, 0, 16384, \
+	  "files that the store is to have, by their place in what was fetched") \
+	X(POLLED, polled, R_POLLER, R_SUPERVISOR, P_RUNNING, 0, 0, 512, \
+	  "how polls end now: sent when that changes")
 /* clang-format on */
 
 enum msg_type {

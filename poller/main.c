@@ -17,6 +17,7 @@
 #include "poller/schedule.h"
 #include "poller/source.h"
 #include "poller/source_dir.h"
+#include "poller/source_tuf.h"
 
 struct poller {
 	struct child child;
@@ -43,9 +44,18 @@ static int on_config(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	if (config_inconsistent(&msg->config.config))
 		return -EPROTO;
 	poller->config = msg->config.config;
-	poller->schedule.interval_ms = poller->config.poll_interval_ms;
+	poller->schedule.interval_ms = poller->config.source.interval_ms;
 	poller->configured = true;
 	return 0;
+}
+
+/* The supervisor's status says how polls end. */
+static void tell(struct poller *poller, enum poll_result result, const char *why)
+{
+	struct msg_polled polled = {.result = result};
+
+	snprintf(polled.why, sizeof(polled.why), "%s", why);
+	(void)child_send(&poller->child, MSG_POLLED, &polled, NULL, 0);
 }
 
 /* A failure is logged when it begins or changes, not at each poll. */
@@ -54,10 +64,15 @@ static void note_failure(struct poller *poller, const char *why, int err)
 	char text[MSG_TEXT_MAX];
 
 	poller->errors++;
-	snprintf(text, sizeof(text), "%.180s%s%s", why, *why ? ": " : "", strerror(-err));
+	if (err == SOURCE_FAILED || err == SOURCE_UNIMPLEMENTED)
+		snprintf(text, sizeof(text), "%.200s%s", why,
+			 err == SOURCE_FAILED ? "" : ": not asked again until reload");
+	else
+		snprintf(text, sizeof(text), "%.180s%s%s", why, *why ? ": " : "", strerror(-err));
 	if (strcmp(text, poller->failure) == 0)
 		return;
 	memcpy(poller->failure, text, sizeof(text));
+	tell(poller, err == SOURCE_UNIMPLEMENTED ? POLL_STOPPED : POLL_FAILED, text);
 	/* Until it was there once it may be that we are early. */
 	if (poller->schedule.succeeded)
 		log_warning("source: %s", text);
@@ -118,6 +133,9 @@ static void poll_once(struct poller *poller)
 	} else if (poller->failure[0]) {
 		log_info("source: readable again");
 		poller->failure[0] = '\0';
+		tell(poller, POLL_OK, "");
+	} else if (poller->polls == 1) {
+		tell(poller, POLL_OK, "");
 	}
 }
 
@@ -163,23 +181,41 @@ static bool breathe(void *ctx)
 /* Which one a configuration names; NULL if none. */
 static const struct source *source_of(const struct config *config)
 {
-	return config->source_dir[0] ? &source_dir : NULL;
+	if (config->source.url[0])
+		return &source_tuf;
+	return config->source.dir[0] ? &source_dir : NULL;
+}
+
+/* The fd of a kind, which is the caller's from here; -1: there is none. */
+static int take_fd(const struct msg_manifest *manifest, struct dispatch_fds *fds, enum fd_kind kind)
+{
+	for (uint32_t i = 0; i < manifest->fd_count; i++)
+		if (manifest->fds[i].kind == kind)
+			return dispatch_take_fd(fds, i);
+	return -1;
 }
 
 /* Opens the source, and closes the rest in. Returns 0, or 1 after telling why not. */
-static int open_source(struct poller *poller, int dir_fd)
+static int open_source(struct poller *poller, const struct msg_manifest *manifest,
+		       struct dispatch_fds *fds)
 {
 	struct source_setup setup = {.config = &poller->config,
-				     .dir_fd = dir_fd,
+				     .dir_fd = take_fd(manifest, fds, FD_SOURCE),
+				     .root_fd = take_fd(manifest, fds, FD_ROOT),
+				     .store_fd = take_fd(manifest, fds, FD_STORE),
 				     .breathe = breathe,
 				     .ctx = &poller->child};
 	struct sandbox_needs needs = {.network = false};
 	char why[MSG_TEXT_MAX] = "source";
-	const char *what = why;
+	const char *what;
 	int err = poller->source->open(&setup, &needs, &poller->source_self, why, sizeof(why));
 
-	if (!err)
-		err = sandbox_enter(&needs, &what);
+	/* What a person has to mend: trying again would not help. */
+	if (err) {
+		child_fail(&poller->child, 1, EX_NOINPUT, "%s: %s", why, strerror(-err));
+		return 1;
+	}
+	err = sandbox_enter(&needs, &what);
 	if (err)
 		(void)fail(poller, err, what);
 	return err ? 1 : 0;
@@ -192,10 +228,9 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	int err;
 
 	poller->source = source_of(&poller->config);
-	if (!poller->configured || !poller->source || fds->count != 1 || manifest->fd_count != 1 ||
-	    manifest->fds[0].kind != FD_SOURCE)
+	if (!poller->configured || !poller->source || fds->count != manifest->fd_count)
 		return -EPROTO;
-	if (open_source(poller, dispatch_take_fd(fds, 0)))
+	if (open_source(poller, manifest, fds))
 		return 0;
 	err = child_ready(&poller->child);
 	if (err)
@@ -211,6 +246,8 @@ static int on_verdict(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	(void)fds;
 	if (poller->source->on_verdict)
 		poller->source->on_verdict(poller->source_self, &msg->verdict);
+	if (msg->verdict.again)
+		poller->any_sent = false;
 	if (!msg->verdict.applied)
 		log_warning("source: refused: %s", msg->verdict.reason);
 	return 0;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -43,6 +44,7 @@ static const struct seccomp_rule allowed[] = {
 	SECCOMP_ALLOW(munmap),
 	SECCOMP_ALLOW(mremap),
 	SECCOMP_ALLOW(getrandom),
+	SECCOMP_ALLOW(futex), /* OpenSSL, once for each of its tables */
 	/* the end */
 	SECCOMP_ALLOW(rt_sigreturn),
 	SECCOMP_ALLOW(exit),
@@ -66,7 +68,7 @@ static const struct seccomp_rule for_network[] = {
 	SECCOMP_ALLOW(sendto),
 	SECCOMP_ALLOW(sendmmsg),
 	SECCOMP_ALLOW(recvfrom),
-	SECCOMP_ALLOW(ioctl),
+	SECCOMP_ALLOW_IF(ioctl, 1, UINT32_MAX, FIONREAD),
 	SECCOMP_ALLOW_IF(socketpair, 0, UINT32_MAX, AF_UNIX),
 	SECCOMP_ALLOW(pipe2),
 	SECCOMP_ALLOW(eventfd2),
@@ -74,7 +76,6 @@ static const struct seccomp_rule for_network[] = {
 	SECCOMP_ALLOW(uname),
 	SECCOMP_ALLOW(getpid),
 	SECCOMP_ALLOW(gettid),
-	SECCOMP_ALLOW(futex),
 	/* a thread, of this process and in its memory alone */
 	SECCOMP_REFUSE(clone3, ENOSYS),
 	SECCOMP_ALLOW_IF(clone, 0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM),

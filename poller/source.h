@@ -7,6 +7,7 @@
 #ifndef POLLER_SOURCE_H
 #define POLLER_SOURCE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,7 +18,9 @@
 /* What a source is opened with; lives as long as the process. */
 struct source_setup {
 	const struct config *config;
-	int dir_fd; /* FD_SOURCE, -1: none came */
+	int dir_fd;   /* FD_SOURCE, -1: none came */
+	int root_fd;  /* FD_ROOT, likewise: a sealed memfd */
+	int store_fd; /* FD_STORE, likewise */
 	/*
 	 * A look that takes long calls this at least once a second: signs of life are sent, the
 	 * channel is heard. false: the process is to end, so leave off.
@@ -40,6 +43,9 @@ struct source_look {
    nobody is kept from making collisions who could not also write the content). */
 uint64_t source_look_hash(const struct source_look *look);
 
+/* What a look returns that failed, when why says it all. */
+#define SOURCE_FAILED (-EBADMSG)
+
 /* What a source returns whose server does not have what is asked: it is left alone until reload. */
 #define SOURCE_UNIMPLEMENTED (-EOPNOTSUPP)
 
@@ -51,7 +57,8 @@ struct source {
 	int (*open)(const struct source_setup *setup, struct sandbox_needs *needs, void **self,
 		    char *why, size_t cap);
 
-	/* Returns 0, SOURCE_UNIMPLEMENTED, or another negative errno; both with look->why. */
+	/* Returns 0, SOURCE_UNIMPLEMENTED, SOURCE_FAILED, or another negative errno; both with
+	 * look->why. */
 	int (*look)(void *self, struct source_look *look);
 
 	/* What became of what was sent; NULL: it is all the same. */

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/memfd.h"
 #include "supervisor/children.h"
+#include "supervisor/remote.h"
 #include "supervisor/replace.h"
 #include "supervisor/rollout.h"
 #include "supervisor/texts.h"
@@ -33,6 +34,7 @@ int configure_open(struct supervisor *sup, const char *path, int dir_fd)
 				   .trial_source = TEXTS_NONE,
 				   .waiting = TEXTS_NONE};
 	sup->rollout.proven = TEXTS_NONE;
+	sup->remote.root_fd = sup->remote.store.dir_fd = -1;
 	if (strlen(name) >= sizeof(conf->name) || (size_t)(name - path) >= sizeof(dir))
 		return -ENAMETOOLONG;
 	snprintf(conf->name, sizeof(conf->name), "%s", name);
@@ -112,6 +114,9 @@ int configure_reload(struct supervisor *sup)
 		verdict_on_local(sup, VERDICT_REFUSED, text);
 		return err;
 	}
+	/* The root may have been replaced. */
+	if (conf->current.version)
+		(void)remote_follow(sup);
 	begin_check(sup);
 	return 0;
 }
@@ -121,12 +126,13 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 {
 	struct configure *conf = &sup->configure;
 	struct texts *to = conf->checking ? &conf->waiting : &conf->trial_source;
+	uint32_t kind = remote_is_signed(sup) ? CANDIDATE_BUNDLE : CANDIDATE_TEXTS;
+	uint64_t most = remote_is_signed(sup) ? MSG_BUNDLE_MAX : CONFIG_TEXTS_MAX;
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < candidate->part_count; i++)
 		sum += candidate->parts[i].len_bytes;
-	if (candidate->kind != CANDIDATE_TEXTS || sum > CONFIG_TEXTS_MAX ||
-	    memfd_check(fds->fds[0], (size_t)sum) < 0)
+	if (candidate->kind != kind || sum > most || memfd_check(fds->fds[0], (size_t)sum) < 0)
 		return -EPROTO;
 	texts_drop(to);
 	to->fd = dispatch_take_fd(fds, 0);
@@ -137,23 +143,40 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 	return 0;
 }
 
+/* Texts of the source behind the local one. Returns how many fds they take. */
+static int add_texts(const struct supervisor *sup, struct msg_check *check, int *fds)
+{
+	const struct configure *conf = &sup->configure;
+	const struct texts *source =
+		texts_are_there(&conf->trial_source) ? &conf->trial_source : rollout_proven(sup);
+
+	if (!texts_are_there(source) || !source->what.part_count)
+		return 0;
+	fds[1] = source->fd;
+	check->part_count = source->what.part_count;
+	memcpy(check->parts, source->what.parts, sizeof(check->parts));
+	return 1;
+}
+
 void configure_send_check(struct supervisor *sup)
 {
 	struct configure *conf = &sup->configure;
 	const struct texts *local =
 		texts_are_there(&conf->trial_local) ? &conf->trial_local : &conf->local;
-	const struct texts *source =
-		texts_are_there(&conf->trial_source) ? &conf->trial_source : rollout_proven(sup);
 	struct msg_check check = {.local.len_bytes = local->len_bytes};
-	int fds[2] = {local->fd, source->fd};
-	bool both = source->fd >= 0 && source->what.part_count > 0;
+	int fds[1 + CHECK_PARTS_MAX] = {local->fd}, more;
 
 	memcpy(check.local.name, conf->name, sizeof(check.local.name));
-	if (both) {
-		check.part_count = source->what.part_count;
-		memcpy(check.parts, source->what.parts, sizeof(check.parts));
+	more = remote_fill_check(sup, &conf->trial_source, &check, fds);
+	if (more < 0) {
+		configure_failed(sup, strerror(-more));
+		return;
 	}
-	(void)children_send(&sup->procs[ROLE_VERIFIER], MSG_CHECK, &check, fds, both ? 2 : 1);
+	if (!remote_is_signed(sup))
+		more = add_texts(sup, &check, fds);
+	(void)children_send(&sup->procs[ROLE_VERIFIER], MSG_CHECK, &check, fds, 1 + (uint32_t)more);
+	if (remote_is_signed(sup))
+		close(fds[1 + CHECK_STORE]);
 }
 
 /* What is checked, and on what. */
@@ -171,12 +194,27 @@ static void tell(struct supervisor *sup, enum verdict verdict, const char *text,
 		verdict_on_source(sup, verdict, text, checked ? &checked->origins : NULL, checked);
 }
 
-/* What another directory said counts no more: once again, without it. */
-static void leave_source(struct supervisor *sup)
+/*
+ * What another source said counts no more: once again, without it. What is stored of the new one
+ * comes into force first; at the start the children wait for that.
+ */
+static void follow_source(struct supervisor *sup, const struct config *old)
 {
-	texts_drop(&sup->configure.source);
+	struct configure *conf = &sup->configure;
+	const struct config_source *new = &conf->current.config.source;
+	bool spoken = texts_are_there(&conf->source) || remote_is_signed(sup);
+	bool stored;
+
+	conf->held = false;
+	if (strcmp(old->source.dir, new->dir) == 0 && strcmp(old->source.url, new->url) == 0 &&
+	    strcmp(old->source.root, new->root) == 0)
+		return;
+	texts_drop(&conf->source);
+	texts_drop(&conf->waiting);
 	verdict_forget_source(sup);
-	sup->configure.reload_waiting = true;
+	stored = remote_follow(sup);
+	conf->reload_waiting |= spoken || stored;
+	conf->held = stored && conf->current.version == 1;
 }
 
 static void accept_trial(struct supervisor *sup, const struct msg_checked *checked)
@@ -200,9 +238,17 @@ static void accept_trial(struct supervisor *sup, const struct msg_checked *check
 		texts_move(&conf->local, &conf->trial_local);
 	else
 		texts_move(&conf->source, &conf->trial_source);
-	replace_children(sup, &old, reload);
-	if (texts_are_there(&conf->source) && strcmp(old.source_dir, config->source_dir) != 0)
-		leave_source(sup);
+	/* Of signed configuration the store has what is in force. */
+	if (remote_is_signed(sup)) {
+		texts_drop(&conf->source);
+		if (reload)
+			verdict_stored(sup, &checked->origins);
+		else if (verdict == VERDICT_APPLIED)
+			remote_passed(sup);
+	}
+	follow_source(sup, &old);
+	if (!conf->held)
+		replace_children(sup, &old, reload);
 }
 
 static void refuse_trial(struct supervisor *sup, const char *text,
@@ -213,6 +259,10 @@ static void refuse_trial(struct supervisor *sup, const char *text,
 	texts_drop(&sup->configure.trial_source);
 	if (!sup->configure.current.version)
 		children_stop(sup, EX_CONFIG);
+	if (sup->configure.held) {
+		sup->configure.held = false;
+		replace_children(sup, &sup->configure.current.config, true);
+	}
 }
 
 /* A check has ended; what came meanwhile is next, a reload first. */
@@ -259,6 +309,12 @@ static void errors_text(const struct msg_checked *checked, char *text, size_t ca
 			 error->reason, checked->error_count - 1);
 }
 
+int configure_keep(struct supervisor *sup, const struct msg_keep *keep)
+{
+	return sup->configure.checking ? remote_keep(sup, keep, &sup->configure.trial_source)
+				       : -EPROTO;
+}
+
 int configure_checked(struct supervisor *sup, const struct msg_checked *checked)
 {
 	/* Who asks for a reload has a reason to try it again. */
@@ -271,6 +327,9 @@ int configure_checked(struct supervisor *sup, const struct msg_checked *checked)
 	if (checked->valid && config_inconsistent(&checked->config))
 		return -EPROTO;
 	children_event(&sup->procs[ROLE_VERIFIER], LIFE_STOP);
+	sup->configure.again = remote_is_passing(&checked->signature);
+	remote_checked(sup, &checked->signature, &sup->configure.trial_source,
+		       checked->valid && !rejected);
 	if (sup->options.check) {
 		log_errors(checked);
 		if (checked->valid)
@@ -296,6 +355,7 @@ void configure_failed(struct supervisor *sup, const char *reason)
 	if (!sup->configure.checking)
 		return;
 	snprintf(text, sizeof(text), "the verifier failed: %.200s", reason);
+	sup->configure.again = true;
 	children_event(&sup->procs[ROLE_VERIFIER], LIFE_STOP);
 	refuse_trial(sup, text, NULL);
 	end_check(sup);

@@ -28,6 +28,9 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 /* The verifier greeted: send it what is to be checked. */
 void configure_send_check(struct supervisor *sup);
 
+/* The verifier's KEEP. Returns 0, or -EPROTO if what it says can't be. */
+int configure_keep(struct supervisor *sup, const struct msg_keep *keep);
+
 /* The verifier's CHECKED. Returns 0, or -EPROTO if what it says can't be. */
 int configure_checked(struct supervisor *sup, const struct msg_checked *checked);
 

@@ -25,6 +25,7 @@
 #include "supervisor/installation.h"
 #include "supervisor/keep.h"
 #include "supervisor/nat.h"
+#include "supervisor/remote.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/upgrade.h"
@@ -220,6 +221,7 @@ static int run(struct supervisor *sup)
 	control_close(sup);
 	custody_release(&sup->custody);
 	nat_release(&sup->nat);
+	remote_close(sup);
 	loop_fini(&sup->loop);
 	return sup->exit_code;
 }

@@ -17,6 +17,7 @@
 #include "supervisor/custody.h"
 #include "supervisor/keep.h"
 #include "supervisor/nat.h"
+#include "supervisor/remote.h"
 #include "supervisor/rollout.h"
 
 #define UNACCOUNTED_MS 60000u
@@ -109,9 +110,27 @@ static void equip_exporter(struct proc *proc)
 		close(cgroup);
 }
 
-static void equip_poller(struct proc *proc)
+static void equip_signed(struct proc *proc)
 {
-	const char *path = proc->sup->configure.current.config.source_dir;
+	const char *path = proc->sup->configure.current.config.source.root;
+	struct msg_start start = {0};
+	int fds[2], root_fd, store_fd;
+	int err = remote_poller_fds(proc->sup, &root_fd, &store_fd);
+
+	if (err) {
+		unequipped(proc, EX_NOINPUT, "trusted root", path, -err,
+			   "install it there, or change source.root");
+		return;
+	}
+	add_fd(&start, fds, FD_ROOT, "root", root_fd);
+	add_fd(&start, fds, FD_STORE, "store", store_fd);
+	send_config_and_start(proc, &start, fds);
+	close(store_fd);
+}
+
+static void equip_directory(struct proc *proc)
+{
+	const char *path = proc->sup->configure.current.config.source.dir;
 	struct msg_start start = {0};
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -123,6 +142,14 @@ static void equip_poller(struct proc *proc)
 	add_fd(&start, &fd, FD_SOURCE, "source", fd);
 	send_config_and_start(proc, &start, &fd);
 	close(fd);
+}
+
+static void equip_poller(struct proc *proc)
+{
+	if (proc->sup->configure.current.config.source.url[0])
+		equip_signed(proc);
+	else
+		equip_directory(proc);
 }
 
 static void equip_verifier(struct proc *proc)
@@ -236,7 +263,7 @@ static void on_loader_up(struct supervisor *sup)
 	(void)children_send(&sup->procs[ROLE_LOADER], MSG_TAKEN, &(struct msg_taken){0}, NULL, 0);
 	ask_walk(sup);
 	children_event(&sup->procs[ROLE_EXPORTER], LIFE_WANT);
-	if (sup->configure.current.config.source_dir[0])
+	if (config_polls(&sup->configure.current.config))
 		children_event(&sup->procs[ROLE_POLLER], LIFE_WANT);
 }
 
@@ -306,7 +333,9 @@ static int on_stats(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 		warn_unaccounted(proc->sup);
 	if (proc->role == ROLE_EXPORTER)
 		nat_look_at(proc->sup, &msg->stats);
-	if (proc->role != ROLE_POLLER)
+	if (proc->role == ROLE_POLLER)
+		remote_look_at_expiry(proc->sup);
+	else
 		rollout_look(proc->sup);
 	return 0;
 }
@@ -316,6 +345,23 @@ static int on_candidate(void *ctx, const union msg *msg, struct dispatch_fds *fd
 	struct proc *proc = ctx;
 
 	return configure_candidate(proc->sup, &msg->candidate, fds);
+}
+
+static int on_polled(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)fds;
+	remote_polled(proc->sup, &msg->polled);
+	return 0;
+}
+
+static int on_keep(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct proc *proc = ctx;
+
+	(void)fds;
+	return configure_keep(proc->sup, &msg->keep);
 }
 
 static int on_checked(void *ctx, const union msg *msg, struct dispatch_fds *fds)
@@ -361,6 +407,8 @@ const struct dispatch_table messages_table = {
 			[MSG_STATS] = on_stats,
 			[MSG_CANDIDATE] = on_candidate,
 			[MSG_CHECKED] = on_checked,
+			[MSG_KEEP] = on_keep,
+			[MSG_POLLED] = on_polled,
 			[MSG_FAIL] = on_fail,
 			[MSG_BYE] = on_bye,
 		},

@@ -4,19 +4,23 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/seccomp.h"
 #include "supervisor/installation.h"
 
 #define DEFAULT_CONFIG "/etc/conntrace/conntrace.yaml"
+#define DEFAULT_STATE  "/var/lib/conntrace"
 
 static const char help[] =
-	"usage: conntraced [--config FILE] [--socket PATH] [--user NAME[:GROUP]] [--check]\n"
+	"usage: conntraced [--config FILE] [--socket PATH] [--user NAME[:GROUP]]\n"
+	"                  [--state-dir DIR] [--check]\n"
 	"       conntraced --upgrade [--socket PATH]\n"
 	"\n"
 	"Trace every TCP connection of this host. Runs in the foreground; gives root up before it\n"
@@ -25,6 +29,8 @@ static const char help[] =
 	"  -c, --config FILE        configuration (" DEFAULT_CONFIG ")\n"
 	"  -s, --socket PATH        control socket (/run/conntrace/control.sock; without root\n"
 	"                           $XDG_RUNTIME_DIR/conntrace/control.sock)\n"
+	"  -S, --state-dir DIR      where signed configuration is kept over a restart\n"
+	"                           ($STATE_DIRECTORY, else " DEFAULT_STATE " if it is there)\n"
 	"  -u, --user NAME[:GROUP]  whom to become when started as root (conntrace, else nobody)\n"
 	"  -C, --check              check the configuration, print what is wrong, exit\n"
 	"  -U, --upgrade            tell the conntraced that runs to go on as the one that is\n"
@@ -43,12 +49,30 @@ static const char help[] =
 	"      78 configuration\n";
 
 static const struct option longs[] = {
-	{"config", required_argument, NULL, 'c'},  {"socket", required_argument, NULL, 's'},
-	{"user", required_argument, NULL, 'u'},    {"check", no_argument, NULL, 'C'},
-	{"upgrade", no_argument, NULL, 'U'},       {"verbose", no_argument, NULL, 'v'},
-	{"log-forbidden", no_argument, NULL, 'L'}, {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},
+	{"socket", required_argument, NULL, 's'},
+	{"state-dir", required_argument, NULL, 'S'},
+	{"user", required_argument, NULL, 'u'},
+	{"check", no_argument, NULL, 'C'},
+	{"upgrade", no_argument, NULL, 'U'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"log-forbidden", no_argument, NULL, 'L'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
+
+/* A service manager names the one that it made; it may name several, of which the first is ours. */
+static const char *default_state(void)
+{
+	static char first[PATH_MAX];
+	const char *named = getenv("STATE_DIRECTORY");
+
+	if (!named || !named[0])
+		return access(DEFAULT_STATE, F_OK) == 0 ? DEFAULT_STATE : NULL;
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(named, ":"), named);
+	return first;
+}
 
 /* Children learn it by the environment. */
 static int log_forbidden(void)
@@ -72,13 +96,16 @@ int options_parse(struct options *options, int argc, char **argv)
 		fputs("conntraced: too many arguments\n", stderr);
 		return EX_USAGE;
 	}
-	while ((c = getopt_long(argc, argv, "c:s:u:CUvLhV", longs, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "c:s:S:u:CUvLhV", longs, NULL)) >= 0) {
 		switch (c) {
 		case 'c':
 			options->config = optarg;
 			break;
 		case 's':
 			options->socket = optarg;
+			break;
+		case 'S':
+			options->state_dir = optarg;
 			break;
 		case 'u':
 			options->user = optarg;
@@ -107,6 +134,8 @@ int options_parse(struct options *options, int argc, char **argv)
 			return EX_USAGE;
 		}
 	}
+	if (!options->state_dir)
+		options->state_dir = default_state();
 	if (optind == argc)
 		return -1;
 	fprintf(stderr, "conntraced: unexpected argument '%s'\ntry 'conntraced --help'\n",

@@ -7,10 +7,11 @@
 #include <sys/types.h>
 
 struct options {
-	const char *config; /* path */
-	const char *socket; /* path; NULL = the default place */
-	const char *user;   /* NAME[:GROUP] or numbers; NULL = conntrace, else nobody */
-	bool check;         /* check the configuration and exit */
+	const char *config;    /* path */
+	const char *socket;    /* path; NULL = the default place */
+	const char *user;      /* NAME[:GROUP] or numbers; NULL = conntrace, else nobody */
+	const char *state_dir; /* path; NULL = none */
+	bool check;            /* check the configuration and exit */
 	bool verbose;
 	bool upgrade; /* tell the one that runs to execute what is installed */
 	char **argv;  /* as given, ends with NULL */

@@ -22,10 +22,25 @@ static bool exporter_differs(const struct config *a, const struct config *b)
 	       a->nat != b->nat || strcmp(a->output_path, b->output_path) != 0;
 }
 
+static bool groups_differ(const struct config_source *a, const struct config_source *b)
+{
+	bool differ = a->group_count != b->group_count;
+
+	for (uint32_t i = 0; i < a->group_count && !differ; i++)
+		differ = strcmp(a->groups[i].name, b->groups[i].name) != 0;
+	return differ;
+}
+
+static bool source_differs(const struct config_source *a, const struct config_source *b)
+{
+	return a->interval_ms != b->interval_ms || strcmp(a->dir, b->dir) != 0 ||
+	       strcmp(a->url, b->url) != 0 || strcmp(a->root, b->root) != 0 ||
+	       strcmp(a->ca, b->ca) != 0 || strcmp(a->host, b->host) != 0 || groups_differ(a, b);
+}
+
 static bool poller_differs(const struct config *a, const struct config *b)
 {
-	return a->poll_interval_ms != b->poll_interval_ms ||
-	       strcmp(a->source_dir, b->source_dir) != 0;
+	return source_differs(&a->source, &b->source);
 }
 
 bool replace_is_due(const struct config *a, const struct config *b)
@@ -47,7 +62,7 @@ void replace_children(struct supervisor *sup, const struct config *old, bool all
 	/* It begins when tracing does. */
 	if (!sup->up && poller->life.state == LIFE_IDLE)
 		return;
-	if (!new->source_dir[0])
+	if (!config_polls(new))
 		children_event(poller, LIFE_STOP);
 	else if (all || poller_differs(old, new))
 		children_event(poller, LIFE_REPLACE);

@@ -7,6 +7,7 @@
 #include "common/fnv.h"
 #include "supervisor/children.h"
 #include "supervisor/custody.h"
+#include "supervisor/remote.h"
 #include "supervisor/replace.h"
 #include "supervisor/texts.h"
 #include "supervisor/verdict.h"
@@ -84,6 +85,7 @@ static void roll_back(struct supervisor *sup, const char *cause)
 		 "until it changes or by SIGHUP",
 		 version, cause, conf->current.version);
 	reject(rollout, &failed, text);
+	remote_rolled_back(sup);
 	verdict_on_source(sup, VERDICT_ROLLED_BACK, text, &conf->origins, NULL);
 	conf->origins = rollout->proven_origins;
 	texts_move(&conf->source, &rollout->proven);
@@ -97,6 +99,7 @@ static void pass(struct supervisor *sup)
 	char text[MSG_TEXT_MAX];
 
 	texts_drop(&sup->rollout.proven);
+	remote_passed(sup);
 	snprintf(text, sizeof(text), "version %u has passed its probation",
 		 sup->configure.current.version);
 	verdict_on_source(sup, VERDICT_PASSED, text, &sup->configure.origins, NULL);
@@ -195,8 +198,10 @@ enum verdict rollout_reload(struct supervisor *sup)
 {
 	struct rollout *rollout = &sup->rollout;
 
-	if (rollout->probation.under_way)
+	if (rollout->probation.under_way) {
 		texts_move(&sup->configure.source, &rollout->proven);
+		remote_rolled_back(sup);
+	}
 	probation_end(&rollout->probation);
 	rollout->rejected_count = 0;
 	return VERDICT_APPLIED;

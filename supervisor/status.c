@@ -7,6 +7,7 @@
 
 #include "supervisor/control.h"
 #include "supervisor/custody.h"
+#include "supervisor/remote.h"
 #include "supervisor/verdict.h"
 
 static int send_supervisor(const struct supervisor *sup, int fd)
@@ -81,7 +82,7 @@ static int send_summary(const struct supervisor *sup, int fd)
 	summary.tracing = sup->up && custody_holds(&sup->custody);
 	for (int role = 0; role < ROLE_COUNT; role++)
 		summary.degraded |= is_missing(&sup->procs[role]) ? 1u : 0u;
-	if (is_degraded(&sup->tracer) || lacks_nat(sup))
+	if (is_degraded(&sup->tracer) || lacks_nat(sup) || remote_is_degraded(sup))
 		summary.degraded = 1;
 	summary.started_ns = sup->started_ns;
 	summary.config_version = sup->configure.current.version;
@@ -109,6 +110,7 @@ static int send_source(const struct supervisor *sup, int fd)
 	static struct msg_source source;
 
 	source = sup->verdicts.source;
+	remote_status(sup, &source);
 	source.probation_left_ms = probation_left_ms(&sup->rollout.probation, loop_now_ms());
 	return control_answer(fd, MSG_SOURCE, &source);
 }
@@ -144,7 +146,7 @@ void status_send(struct supervisor *sup, int fd)
 		err = control_answer(fd, MSG_PROBES, &sup->tracer);
 	if (!err)
 		err = send_trouble(sup, fd);
-	if (!err && sup->configure.current.config.source_dir[0])
+	if (!err && config_polls(&sup->configure.current.config))
 		err = send_source(sup, fd);
 	if (!err)
 		(void)send_summary(sup, fd);

@@ -15,6 +15,7 @@
 #include "supervisor/options.h"
 #include "supervisor/probation.h"
 #include "supervisor/rate.h"
+#include "supervisor/store.h"
 
 struct supervisor;
 
@@ -77,6 +78,8 @@ struct configure {
 	struct texts waiting;      /* fetched while a check was under way */
 	bool reload_waiting;       /* SIGHUP while a check was under way */
 	bool checking;
+	bool again; /* what was refused last may be accepted at another time */
+	bool held;  /* the children wait for what is stored of a source to be checked */
 	struct msg_config current;     /* version 0 = none yet */
 	struct config_origins origins; /* its */
 };
@@ -100,6 +103,20 @@ struct rollout {
 		uint64_t digest; /* of the configuration that it makes */
 		char why[MSG_TEXT_MAX];
 	} rejected[REJECTED_MAX];
+};
+
+/* Where configuration comes from besides the local file, and what became of it. remote.c */
+struct remote {
+	char url[CONFIG_PATH_MAX]; /* that store and root are of */
+	int root_fd;               /* memfd: the trusted root; -1 = none, root_err says why */
+	uint32_t root_len;
+	int root_err;
+	struct store store;
+	struct msg_signed in_force; /* on probation or not */
+	struct msg_signed proven;   /* in force for good */
+	struct msg_signed last;     /* what became of what came last */
+	uint32_t expired_told;      /* roles, by bit */
+	struct msg_polled polled;
 };
 
 #define LADDER_MAX  48u
@@ -156,6 +173,7 @@ struct supervisor {
 	struct configure configure;
 	struct rollout rollout;
 	struct verdicts verdicts;
+	struct remote remote;
 	struct control control;
 	struct notify notify;
 	struct upgrade upgrade;

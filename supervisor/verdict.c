@@ -68,6 +68,7 @@ static void answer_poller(struct supervisor *sup)
 {
 	const struct msg_history_entry *last = verdict_last(sup);
 	struct msg_verdict verdict = {.applied = last->verdict < VERDICT_REFUSED,
+				      .again = sup->configure.again,
 				      .version = last->version,
 				      .state = states[last->verdict]};
 	struct proc *poller = &sup->procs[ROLE_POLLER];
@@ -125,6 +126,15 @@ void verdict_on_source(struct supervisor *sup, enum verdict verdict, const char 
 	snprintf(source->error, sizeof(source->error), "%s", verdict < VERDICT_REFUSED ? "" : text);
 	tell_parts(source, origins, checked);
 	answer_poller(sup);
+}
+
+void verdict_stored(struct supervisor *sup, const struct config_origins *origins)
+{
+	struct msg_source *source = &sup->verdicts.source;
+
+	source->state = origins->text_count > 1 ? APPLY_ACKNOWLEDGED : APPLY_UNKNOWN;
+	source->error[0] = '\0';
+	tell_parts(source, origins, NULL);
 }
 
 const struct msg_history_entry *verdict_last(const struct supervisor *sup)

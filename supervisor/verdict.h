@@ -15,6 +15,9 @@ void verdict_on_local(struct supervisor *sup, enum verdict verdict, const char *
 void verdict_on_source(struct supervisor *sup, enum verdict verdict, const char *text,
 		       const struct config_origins *origins, const struct msg_checked *checked);
 
+/* With the local file these parts came into force, that a source had sent before. */
+void verdict_stored(struct supervisor *sup, const struct config_origins *origins);
+
 /* The last one of all. Before the first it is REFUSED, for no reason. */
 const struct msg_history_entry *verdict_last(const struct supervisor *sup);
 

@@ -32,6 +32,8 @@ struct body {
 	size_t len, cap, max;
 	size_t headers; /* bytes */
 	bool too_large;
+	char etag[FETCH_ETAG_MAX];
+	uint32_t retry_after_s;
 };
 
 static int say(struct fetch_options *options, int err, const char *what)
@@ -186,14 +188,53 @@ static size_t on_bytes(char *from, size_t size, size_t count, void *context)
 	return len;
 }
 
+/* The value of a header, without blanks around it; "" if the line is another one, or too long. */
+static void read_header(const char *line, size_t len, const char *name, char *value, size_t cap)
+{
+	size_t name_len = strlen(name);
+
+	value[0] = '\0';
+	if (len <= name_len || strncasecmp(line, name, name_len) != 0)
+		return;
+	line += name_len;
+	len -= name_len;
+	while (len && (*line == ' ' || *line == '\t'))
+		line++, len--;
+	while (len && strchr(" \t\r\n", line[len - 1]))
+		len--;
+	if (len < cap)
+		snprintf(value, cap, "%.*s", (int)len, line);
+}
+
 /* They are not kept, but libcurl keeps them: it must not keep them without end. */
 static size_t on_header(const char *line, size_t size, size_t count, void *context)
 {
 	struct body *body = context;
+	char value[FETCH_ETAG_MAX];
 
-	(void)line;
 	body->headers += size * count;
+	read_header(line, size * count, "etag:", value, sizeof(value));
+	if (value[0])
+		memcpy(body->etag, value, sizeof(value));
+	/* Only in seconds: the other form, a date, would have two clocks agree. */
+	read_header(line, size * count, "retry-after:", value, sizeof(value));
+	if (value[0] >= '0' && value[0] <= '9' && strlen(value) < 10)
+		body->retry_after_s = (uint32_t)strtoul(value, NULL, 10);
 	return body->headers > HEADERS_MAX ? 0 : size * count;
+}
+
+/* libcurl calls it at least once a second. */
+static int on_progress(void *context, curl_off_t down_all, curl_off_t down, curl_off_t up_all,
+		       curl_off_t up)
+{
+	const struct fetch *fetch = context;
+	const struct fetch_options *options = fetch->options;
+
+	(void)down_all;
+	(void)down;
+	(void)up_all;
+	(void)up;
+	return options->breathe && !options->breathe(options->ctx) ? 1 : 0;
 }
 
 static CURLcode pin_protocols(const struct fetch *fetch)
@@ -210,7 +251,7 @@ static CURLcode pin_protocols(const struct fetch *fetch)
 }
 
 /* What never changes. Redirects are not followed, nothing is decompressed: curl's defaults. */
-static int set_options(const struct fetch *fetch)
+static int set_options(struct fetch *fetch)
 {
 	CURL *curl = fetch->curl;
 	const struct fetch_options *options = fetch->options;
@@ -225,6 +266,11 @@ static int set_options(const struct fetch *fetch)
 	    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SPEED_MIN) != CURLE_OK ||
 	    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)(options->timeout_s + 2) / 3) !=
 		    CURLE_OK)
+		return -EINVAL;
+	if (options->breathe &&
+	    (curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) != CURLE_OK ||
+	     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress) != CURLE_OK ||
+	     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, fetch) != CURLE_OK))
 		return -EINVAL;
 	if (options->loopback_http && curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") != CURLE_OK)
 		return -EINVAL;
@@ -241,12 +287,16 @@ static int judge(struct fetch *fetch, CURLcode code, const char *error, const st
 	long status = 0;
 
 	(void)curl_easy_getinfo(fetch->curl, CURLINFO_RESPONSE_CODE, &status);
+	options->status = status;
+	options->retry_after_s = body->retry_after_s;
 	if (body->too_large && status == 200)
 		return say(options, -EFBIG, "more bytes than there may be");
 	if (code != CURLE_OK && !body->too_large)
 		return say(options, -EIO, error[0] ? error : curl_easy_strerror(code));
 	if (status == 200)
 		return 0;
+	if (status == 304)
+		return -EALREADY;
 	snprintf(options->why, sizeof(options->why), "the server answered %ld", status);
 	return status == 404 || status == 403 ? -ENOENT : -EIO;
 }
@@ -274,8 +324,39 @@ static int get_http(struct fetch *fetch, const char *url, struct body *body)
 	return judge(fetch, code, error, body);
 }
 
+/* Asks for it unless it carries that tag; "" for it in any case. */
+static int get_if_other(struct fetch *fetch, const char *etag, const char *url, struct body *body)
+{
+	char line[FETCH_ETAG_MAX + 32];
+	struct curl_slist *headers = NULL;
+	int err;
+
+	if (etag[0]) {
+		snprintf(line, sizeof(line), "If-None-Match: %s", etag);
+		headers = curl_slist_append(NULL, line);
+		if (!headers)
+			return say(fetch->options, -EIO, "out of memory");
+	}
+	if (curl_easy_setopt(fetch->curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK)
+		err = say(fetch->options, -EIO, "out of memory");
+	else
+		err = get_http(fetch, url, body);
+	(void)curl_easy_setopt(fetch->curl, CURLOPT_HTTPHEADER, NULL);
+	curl_slist_free_all(headers);
+	/* Nobody asked for less than all of it. */
+	return err == -EALREADY && !etag[0] ? -EIO : err;
+}
+
 int fetch_get(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
 	      char **bytes, size_t *len)
+{
+	char etag[FETCH_ETAG_MAX] = "";
+
+	return fetch_get_changed(fetch, base, relative, max_bytes, etag, bytes, len);
+}
+
+int fetch_get_changed(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
+		      char etag[FETCH_ETAG_MAX], char **bytes, size_t *len)
 {
 	struct body body = {.max = max_bytes};
 	char url[URL_MAX];
@@ -283,20 +364,37 @@ int fetch_get(struct fetch *fetch, const char *base, const char *relative, size_
 
 	*bytes = NULL;
 	*len = 0;
+	fetch->options->status = 0;
+	fetch->options->retry_after_s = 0;
 	if (err)
 		return -EIO;
 	if (has_scheme(base, "file:"))
 		return get_file(fetch, base, relative, max_bytes, bytes, len);
 	err = join(fetch, base, relative, url);
 	if (!err)
-		err = get_http(fetch, url, &body);
+		err = get_if_other(fetch, etag, url, &body);
 	if (err) {
 		free(body.bytes);
 		return err;
 	}
+	memcpy(etag, body.etag, sizeof(body.etag));
 	*bytes = body.bytes;
 	*len = body.len;
 	return 0;
+}
+
+void fetch_start(struct fetch *fetch)
+{
+	fetch->until_ms = now_ms() + (int64_t)fetch->options->timeout_s * 10000;
+}
+
+int fetch_renew(struct fetch *fetch)
+{
+	curl_easy_cleanup(fetch->curl);
+	fetch->curl = curl_easy_init();
+	return fetch->curl && set_options(fetch) == 0
+		       ? 0
+		       : say(fetch->options, -EINVAL, "this libcurl can't be used: it lacks https");
 }
 
 int fetch_open(struct fetch **fetch, struct fetch_options *options)
@@ -307,10 +405,8 @@ int fetch_open(struct fetch **fetch, struct fetch_options *options)
 	if (!new)
 		return say(options, -ENOMEM, "out of memory");
 	new->options = options;
-	new->until_ms = now_ms() + (int64_t)options->timeout_s * 10000;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-		new->curl = curl_easy_init();
-	if (!new->curl || set_options(new) < 0) {
+	fetch_start(new);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || fetch_renew(new) < 0) {
 		fetch_close(new);
 		return say(options, -EINVAL, "this libcurl can't be used: it lacks https");
 	}

@@ -19,8 +19,21 @@ struct fetch_options {
 	uint32_t timeout_s;  /* of one request, from 1 to FETCH_TIMEOUT_MAX; all together ten times
 				that, from fetch_open() */
 	bool loopback_http;  /* plain http:// to 127.0.0.0/8, ::1 and localhost: for tests */
+	/*
+	 * Called at least once a second while a request is under way; false ends it. NULL: nobody
+	 * wants to know.
+	 */
+	bool (*breathe)(void *ctx);
+	void *ctx;
+
+	/* Written by fetch_get(): */
 	char why[FETCH_WHY_MAX]; /* of what failed last */
+	long status;             /* of the last answer; 0: none, or none of http */
+	uint32_t retry_after_s;  /* that it asks for; 0: it doesn't */
 };
+
+/* Bytes of an entity tag, NUL included. */
+#define FETCH_ETAG_MAX 128u
 
 /*
  * options must live until fetch_close(). Returns 0, or a negative errno with why. Once in a process
@@ -45,5 +58,18 @@ int fetch_check_base(struct fetch *fetch, const char *base);
  */
 int fetch_get(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
 	      char **bytes, size_t *len);
+
+/*
+ * The same, if it isn't what carried *etag: -EALREADY if it is. "" asks for it in any case. etag
+ * becomes that of what was got; "" if there is none.
+ */
+int fetch_get_changed(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
+		      char etag[FETCH_ETAG_MAX], char **bytes, size_t *len);
+
+/* The time for all requests together begins anew. */
+void fetch_start(struct fetch *fetch);
+
+/* Connections of earlier requests are closed. Returns 0, or a negative errno with why. */
+int fetch_renew(struct fetch *fetch);
 
 #endif

@@ -133,6 +133,58 @@ static void read_path(const struct value *v)
 }
 _Static_assert(DOCUMENT_TEXT_MAX <= CONFIG_PATH_MAX, "schema: a scalar fits a path");
 
+/* One line for what its check says. */
+static void refuse_text(const struct value *v, const struct node *node, const char *wrong)
+{
+	char quoted[ERRORS_QUOTE_MAX];
+
+	errors_add(v->errors, node->line, "%s: \"%s\" %s", v->key->path,
+		   errors_quote(node->text, quoted), wrong);
+}
+
+static void read_url(const struct value *v)
+{
+	const char *wrong = config_url_wrong(v->node->text);
+
+	if (wrong)
+		refuse_text(v, v->node, wrong);
+	else
+		memcpy(v->config->source.url, v->node->text, strlen(v->node->text) + 1);
+}
+
+static void read_label(const struct value *v)
+{
+	const char *wrong = config_label_wrong(v->node->text);
+
+	if (wrong)
+		refuse_text(v, v->node, wrong);
+	else
+		memcpy(v->config->source.host, v->node->text, strlen(v->node->text) + 1);
+}
+
+static void read_labels(const struct value *v)
+{
+	struct config_source *source = &v->config->source;
+
+	source->group_count = 0;
+	for (uint32_t at = v->node->child; at; at = document_node(v->document, at)->next) {
+		const struct node *item = document_node(v->document, at);
+		const char *wrong = config_label_wrong(item->text);
+
+		for (uint32_t i = 0; i < source->group_count && !wrong; i++)
+			if (strcmp(source->groups[i].name, item->text) == 0)
+				wrong = "stands there twice";
+		if (!wrong && source->group_count == CONFIG_GROUPS_MAX)
+			wrong = "is one too many: at most 16";
+		if (wrong)
+			refuse_text(v, item, wrong);
+		else
+			memcpy(source->groups[source->group_count++].name, item->text,
+			       strlen(item->text) + 1);
+	}
+}
+_Static_assert(CONFIG_GROUPS_MAX == 16, "schema: numbers in texts");
+
 static void read_families(const struct value *v)
 {
 	char quoted[ERRORS_QUOTE_MAX];
@@ -170,6 +222,9 @@ static const struct {
 	[SCHEMA_DURATION] = {NODE_SCALAR, "a duration, as in 10s", read_duration},
 	[SCHEMA_BUDGET] = {NODE_SCALAR, "a size, as in 16MiB", read_budget},
 	[SCHEMA_PATH] = {NODE_SCALAR, "a path (a single - goes in quotes)", read_path},
+	[SCHEMA_URL] = {NODE_SCALAR, "a URL", read_url},
+	[SCHEMA_LABEL] = {NODE_SCALAR, "a name", read_label},
+	[SCHEMA_LABELS] = {NODE_LIST, "a list, as in [web, db]", read_labels},
 	[SCHEMA_FAMILIES] = {NODE_LIST, "a list, as in [ipv4, ipv6]", read_families},
 	[SCHEMA_FILTERS] = {NODE_LIST, "a list, as in - exclude: {port: 22}", read_filters},
 };
@@ -217,7 +272,8 @@ static void check_value(const struct check *c, const struct schema_key *key,
 	else if (node->kind != NODE_NULL)
 		errors_add(c->errors, node->line, "%s: is not %s", key->path,
 			   types[key->type].is_not);
-	else if (key->type != SCHEMA_FILTERS) /* a list of which all is commented out is empty */
+	else if (key->type != SCHEMA_FILTERS &&
+		 key->type != SCHEMA_LABELS) /* a list of which all is commented out is empty */
 		errors_add(c->errors, node->line, "%s: has no value: is not %s", key->path,
 			   types[key->type].is_not);
 	note_origin(c, key);

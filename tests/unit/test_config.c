@@ -44,7 +44,7 @@ static void test_config_accepts_what_is_sound(void **state)
 	(void)state;
 	assert_null(config_inconsistent(&config));
 	snprintf(config.output_path, sizeof(config.output_path), "/var/log/records.json");
-	snprintf(config.source_dir, sizeof(config.source_dir), "/etc/conntrace/conf.d");
+	snprintf(config.source.dir, sizeof(config.source.dir), "/etc/conntrace/conf.d");
 	snprintf(config.btf_path, sizeof(config.btf_path), "/boot/btf");
 	assert_null(config_inconsistent(&config));
 }
@@ -66,7 +66,7 @@ static void test_config_refuses_relative_paths(void **state)
 	snprintf(config.output_path, sizeof(config.output_path), "records.json");
 	assert_non_null(config_inconsistent(&config));
 	config = sound();
-	snprintf(config.source_dir, sizeof(config.source_dir), "-");
+	snprintf(config.source.dir, sizeof(config.source.dir), "-");
 	assert_non_null(config_inconsistent(&config));
 	config = sound();
 	config.output_path[0] = '\0';

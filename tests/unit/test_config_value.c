@@ -60,6 +60,10 @@ static void test_config_value_shows_what_was_written(void **state)
 	assert_string_equal(shown("families", "families: [ipv6]"), "[ipv6]");
 	assert_string_equal(shown("output.path", "output: {path: /a b}"), "/a b");
 	assert_string_equal(shown("records.open", "records: {open: true}"), "true");
+	assert_string_equal(shown("source.url", "source: {url: 'https://a/b', root: /r}"),
+			    "https://a/b");
+	assert_string_equal(shown("source.host", "source: {host: web1}"), "web1");
+	assert_string_equal(shown("source.groups", "source: {groups: [a, b]}"), "[a, b]");
 	assert_string_equal(shown("filters", "filters: [exclude: all]"), "1, see below");
 }
 

@@ -78,6 +78,19 @@ static void filter(struct config_filter *filter)
 	TEXT(filter->cgroup);
 }
 
+static void source(struct config_source *s)
+{
+	s->interval_ms = within(CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX);
+	TEXT(s->dir);
+	TEXT(s->url);
+	TEXT(s->root);
+	TEXT(s->ca);
+	TEXT(s->host);
+	s->group_count = within(0, CONFIG_GROUPS_MAX);
+	for (uint32_t i = 0; i < s->group_count; i++)
+		TEXT(s->groups[i].name);
+}
+
 static void config_body(struct config *c)
 {
 	c->tracer = within(0, TRACER_COUNT - 1);
@@ -94,11 +107,10 @@ static void config_body(struct config *c)
 	c->nat_max = within(CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX);
 	c->nat_buffer_bytes = within(CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX);
 	c->output_format = within(0, FORMAT_COUNT - 1);
-	c->poll_interval_ms = within(CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX);
 	c->probation_ms = within(CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX);
 	TEXT(c->btf_path);
 	TEXT(c->output_path);
-	TEXT(c->source_dir);
+	source(&c->source);
 	c->filter_count = within(0, FILTERS_MAX);
 	for (uint32_t i = 0; i < c->filter_count; i++)
 		filter(&c->filters[i]);
@@ -237,9 +249,23 @@ static void fill_candidate(union msg *m)
 static void fill_check(union msg *m)
 {
 	part(&m->check.local);
+	m->check.kind = within(0, CANDIDATE_KIND_COUNT - 1);
+	m->check.now_s = any64();
+	TEXT(m->check.host);
 	m->check.part_count = within(0, MSG_PARTS_MAX);
 	for (uint32_t i = 0; i < m->check.part_count; i++)
 		part(&m->check.parts[i]);
+}
+
+static void signature(struct msg_signed *s)
+{
+	s->trust = within(0, TRUST_COUNT - 1);
+	TEXT(s->why);
+	for (uint32_t i = 0; i < MSG_ROLES; i++) {
+		s->versions[i] = any64();
+		s->expires_s[i] = any64();
+	}
+	TEXT(s->floor);
 }
 
 static void fill_checked(union msg *m)
@@ -253,11 +279,36 @@ static void fill_checked(union msg *m)
 		TEXT(m->checked.errors[i].reason);
 	}
 	origins(&m->checked.origins);
+	signature(&m->checked.signature);
+	signature(&m->checked.signature);
+}
+
+static void fill_keep(union msg *m)
+{
+	m->keep.file_count = within(0, MSG_FILES_MAX);
+	for (uint32_t i = 0; i < m->keep.file_count; i++) {
+		TEXT(m->keep.files[i].name);
+		m->keep.files[i].why = within(1, FILE_LATEST | FILE_NEW | FILE_IN_FORCE);
+		m->keep.files[i].offset = any32();
+		m->keep.files[i].len_bytes = any32();
+	}
+}
+
+static void polled(struct msg_polled *p)
+{
+	p->result = within(0, POLL_RESULT_COUNT - 1);
+	TEXT(p->why);
+}
+
+static void fill_polled(union msg *m)
+{
+	polled(&m->polled);
 }
 
 static void fill_verdict(union msg *m)
 {
 	m->verdict.applied = within(0, 1);
+	m->verdict.again = within(0, 1);
 	m->verdict.version = any32();
 	m->verdict.state = within(0, APPLY_STATE_COUNT - 1);
 	TEXT(m->verdict.reason);
@@ -366,6 +417,13 @@ static void fill_source(union msg *m)
 {
 	struct msg_source *s = &m->source;
 
+	s->kind = within(0, SOURCE_KIND_COUNT - 1);
+	TEXT(s->place);
+	polled(&s->polled);
+	s->now_s = any64();
+	signature(&s->in_force);
+	signature(&s->last);
+	TEXT(s->store);
 	s->state = within(0, APPLY_STATE_COUNT - 1);
 	s->probation_left_ms = any32();
 	TEXT(s->error);
@@ -657,18 +715,18 @@ static const struct range {
 	{MSG_CONFIG, {3, 12}, CONFIG_NAT_MAX_MIN, CONFIG_NAT_MAX_MAX},
 	{MSG_CONFIG, {3, 13}, CONFIG_NAT_BUFFER_MIN, CONFIG_NAT_BUFFER_MAX},
 	{MSG_CONFIG, {3, 14}, 0, FORMAT_COUNT - 1},
-	{MSG_CONFIG, {3, 15}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
-	{MSG_CONFIG, {3, 16}, CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX},
-	{MSG_CONFIG, {3, 20, 1, 1}, 0, 1},
-	{MSG_CONFIG, {3, 20, 1, 2}, 1, 3},
-	{MSG_CONFIG, {3, 20, 1, 3}, 0, 128},
-	{MSG_CONFIG, {3, 20, 1, 4}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 20, 1, 5}, 0, UINT16_MAX},
-	{MSG_CONFIG, {3, 20, 1, 6, 4}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 20, 1, 7, 1}, 0, UINT32_MAX},
-	{MSG_CONFIG, {3, 20, 1, 8}, 1, 3},
-	{MSG_CONFIG, {3, 20, 1, 9}, 0, 1},
-	{MSG_CONFIG, {3, 20, 1, 10}, 0, SAMPLE_MAX},
+	{MSG_CONFIG, {3, 18, 1}, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX},
+	{MSG_CONFIG, {3, 15}, CONFIG_PROBATION_MS_MIN, CONFIG_PROBATION_MS_MAX},
+	{MSG_CONFIG, {3, 19, 1, 1}, 0, 1},
+	{MSG_CONFIG, {3, 19, 1, 2}, 1, 3},
+	{MSG_CONFIG, {3, 19, 1, 3}, 0, 128},
+	{MSG_CONFIG, {3, 19, 1, 4}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 19, 1, 5}, 0, UINT16_MAX},
+	{MSG_CONFIG, {3, 19, 1, 6, 4}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 19, 1, 7, 1}, 0, UINT32_MAX},
+	{MSG_CONFIG, {3, 19, 1, 8}, 1, 3},
+	{MSG_CONFIG, {3, 19, 1, 9}, 0, 1},
+	{MSG_CONFIG, {3, 19, 1, 10}, 0, SAMPLE_MAX},
 	{MSG_START, {2, 3, 1, 1}, 1, FD_KIND_COUNT - 1},
 	{MSG_STEP, {4}, 0, STEP_RESULT_COUNT - 1},
 	{MSG_OUTCOME, {2}, 0, TRACER_COUNT - 1},
@@ -686,10 +744,18 @@ static const struct range {
 	{MSG_CANDIDATE, {2}, 0, CANDIDATE_KIND_COUNT - 1},
 	{MSG_CANDIDATE, {3, 1, 2}, 0, UINT32_MAX},
 	{MSG_CHECK, {2, 2}, 0, UINT32_MAX},
+	{MSG_CHECK, {3}, 0, CANDIDATE_KIND_COUNT - 1},
+	{MSG_CHECKED, {6, 1}, 0, TRUST_COUNT - 1},
+	{MSG_KEEP, {2, 1, 2}, 1, FILE_LATEST | FILE_NEW | FILE_IN_FORCE},
+	{MSG_KEEP, {2, 1, 3}, 0, UINT32_MAX},
+	{MSG_POLLED, {2}, 0, POLL_RESULT_COUNT - 1},
+	{MSG_SOURCE, {2}, 0, SOURCE_KIND_COUNT - 1},
+	{MSG_SOURCE, {12, 1, 2}, 0, APPLY_STATE_COUNT - 1},
+	{MSG_VERDICT, {3}, 0, 1},
 	{MSG_CHECKED, {2}, 0, 1},
 	{MSG_CHECKED, {4, 1, 2}, 0, UINT32_MAX},
 	{MSG_VERDICT, {2}, 0, 1},
-	{MSG_VERDICT, {4}, 0, APPLY_STATE_COUNT - 1},
+	{MSG_VERDICT, {5}, 0, APPLY_STATE_COUNT - 1},
 	{MSG_CLIENT, {2}, ASK_LIST, ASK_TAIL},
 	{MSG_FAIL, {2}, 0, 1},
 	{MSG_FAIL, {3}, 1, 125},
@@ -708,8 +774,7 @@ static const struct range {
 	{MSG_TAKEN, {2}, 0, 0},
 	{MSG_CUSTODY, {2}, CONFIG_RING_BYTES_MIN, CONFIG_RING_BYTES_MAX},
 	{MSG_CUSTODY, {3, 2}, 0, UINT32_MAX},
-	{MSG_SOURCE, {2}, 0, APPLY_STATE_COUNT - 1},
-	{MSG_SOURCE, {5, 1, 2}, 0, APPLY_STATE_COUNT - 1},
+	{MSG_SOURCE, {5}, 0, APPLY_STATE_COUNT - 1},
 	{MSG_HISTORY, {2, 1, 3}, 0, VERDICT_COUNT - 1},
 	{MSG_HISTORY, {2, 1, 4}, 0, 1},
 };
@@ -726,9 +791,10 @@ static int pack_with_elements(enum msg_type type)
 		 (type == MSG_TRACER && !sent.tracer.probe_count) ||
 		 (type == MSG_TROUBLE &&
 		  !(sent.trouble.outcome_count && sent.trouble.refusal_count)) ||
+		 (type == MSG_KEEP && !sent.keep.file_count) ||
+		 (type == MSG_SOURCE && !sent.source.part_count) ||
 		 (type == MSG_CANDIDATE && !sent.candidate.part_count) ||
 		 (type == MSG_CHECKED && !sent.checked.error_count) ||
-		 (type == MSG_SOURCE && !sent.source.part_count) ||
 		 (type == MSG_HISTORY && !sent.history.entry_count));
 	return len;
 }

@@ -73,10 +73,10 @@ static void test_schema_says_nothing_means_defaults(void **state)
 		assert_int_equal(config.nat, 0);
 		assert_int_equal(config.nat_max, 7710);
 		assert_int_equal(config.output_format, FORMAT_AUTO);
-		assert_int_equal(config.poll_interval_ms, 60000);
+		assert_int_equal(config.source.interval_ms, 60000);
 		assert_int_equal(config.probation_ms, 60000);
 		assert_string_equal(config.output_path, "-");
-		assert_string_equal(config.source_dir, "");
+		assert_string_equal(config.source.dir, "");
 		assert_int_equal(config.filter_count, 0);
 	}
 }
@@ -110,9 +110,59 @@ static void test_schema_reads_every_key(void **state)
 	assert_int_equal(config.nat_buffer_bytes, 4u << 20);
 	assert_int_equal(config.output_format, FORMAT_JSON);
 	assert_string_equal(config.output_path, "/var/log/records.json");
-	assert_string_equal(config.source_dir, "/etc/conntrace/conf.d");
-	assert_int_equal(config.poll_interval_ms, 300000);
+	assert_string_equal(config.source.dir, "/etc/conntrace/conf.d");
+	assert_int_equal(config.source.interval_ms, 300000);
 	assert_int_equal(config.probation_ms, 90000);
+}
+
+static void test_schema_reads_a_signed_source(void **state)
+{
+	struct config config = valid("source:\n"
+				     "  url: https://config.example:8443/repo/\n"
+				     "  root: /etc/conntrace/root.json\n"
+				     "  ca: /etc/conntrace/ca.pem\n"
+				     "  host: web1.example\n"
+				     "  groups: [web, db-1]\n");
+
+	(void)state;
+	assert_string_equal(config.source.url, "https://config.example:8443/repo/");
+	assert_string_equal(config.source.root, "/etc/conntrace/root.json");
+	assert_string_equal(config.source.ca, "/etc/conntrace/ca.pem");
+	assert_string_equal(config.source.host, "web1.example");
+	assert_int_equal(config.source.group_count, 2);
+	assert_string_equal(config.source.groups[1].name, "db-1");
+}
+
+static void test_schema_refuses_what_is_no_source(void **state)
+{
+	static const char *const texts[] = {
+		"source: {url: 'https://config.example'}",          /* no root */
+		"source: {dir: /a, url: 'file:///b', root: /r}",    /* two of them */
+		"source: {url: 'http://config.example', root: /r}", /* plain */
+		"source: {url: 'https://', root: /r}",              /* no host */
+		"source: {url: 'file://b', root: /r}",              /* relative */
+		"source: {url: 'https://a@b/', root: /r}",          /* a password */
+		"source: {url: 'https://b/?c', root: /r}",          /* more than a path */
+		"source: {groups: [../a]}",                         /* leads elsewhere */
+		"source: {groups: [web, web]}",                     /* twice */
+		"source: {groups: web}",                            /* no list */
+		"source: {host: .hidden}",                          /* a hidden file */
+		"source: {host: a/b}",                              /* two parts */
+		"source: {host: "
+		"a2345678901234567890123456789012345678901234567890123}", /* 53 bytes */
+		"source: {groups: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]}",  /* 17 */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		const struct schema_text local = text_of("conntrace.yaml", texts[i]);
+		struct config_origins origins;
+		struct errors errors;
+		struct config config;
+
+		if (schema_check(&local, NULL, 0, &config, &origins, &errors) != -EINVAL)
+			fail_msg("%s: not refused", texts[i]);
+	}
 }
 
 static void test_schema_reads_filters(void **state)
@@ -509,7 +559,11 @@ static bool is_remote(const char *path)
 /* A key with a value as one would write it. */
 static void write_key(const struct schema_key *key, char *text, size_t cap)
 {
-	const char *value = key->fallback ? key->fallback : "/etc/passwd";
+	const char *value = key->fallback               ? key->fallback
+			    : key->type == SCHEMA_LABEL ? "web1"
+			    : key->type == SCHEMA_URL
+				    ? "https://config.example/repo\n  root: /etc/passwd"
+				    : "/etc/passwd";
 	const char *dot = strchr(key->path, '.');
 
 	if (dot)
@@ -547,7 +601,8 @@ static void test_schema_lets_a_source_set_what_is_listed_and_no_more(void **stat
 		}
 		snprintf(reason, sizeof(reason),
 			 "%s: may be set only in the local configuration file", key->path);
-		assert_int_equal(errors.total, 1);
+		/* With a URL comes the root that it needs. */
+		assert_int_equal(errors.total, key->type == SCHEMA_URL ? 2 : 1);
 		assert_string_equal(errors.list[0].file, "10-a.yaml");
 		assert_int_equal(errors.list[0].line, 2);
 		assert_string_equal(errors.list[0].reason, reason);
@@ -733,6 +788,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_schema_says_nothing_means_defaults),
 		cmocka_unit_test(test_schema_reads_every_key),
+		cmocka_unit_test(test_schema_reads_a_signed_source),
+		cmocka_unit_test(test_schema_refuses_what_is_no_source),
 		cmocka_unit_test(test_schema_reads_filters),
 		cmocka_unit_test(test_schema_reads_protocol_cgroup_and_sample),
 		cmocka_unit_test(test_schema_default_budget_is_the_one_of_config_h),
