@@ -276,6 +276,7 @@ static void put_source(struct jsonbuf *json, const struct status *status)
 	put_number(json, "state", source->state);
 	put_text(json, "error", source->error);
 	put_number(json, "probation_left_ms", source->probation_left_ms);
+	put_flag(json, "degraded", source->degraded);
 	put_text(json, "trust", status_trust(source->last.trust));
 	put_text(json, "trust_error", source->last.why);
 	put_roles(json, source);

@@ -5,6 +5,7 @@
 #include <linux/landlock.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,8 +44,13 @@ static struct ruleset ruleset_for(int abi)
 	return set;
 }
 
+/* A file has no rights of directories. */
 static uint64_t rights_in(const struct landlock_room *room)
 {
+	struct stat st;
+
+	if (fstat(room->fd, &st) == 0 && !S_ISDIR(st.st_mode))
+		return LANDLOCK_ACCESS_FS_READ_FILE;
 	if (room->names)
 		return LANDLOCK_ACCESS_FS_READ_DIR;
 	return room->write ? FS_READ | FS_WRITE : FS_READ;

@@ -376,6 +376,7 @@ static const struct msgfmt_field source_fields[] = {
 	ANY64(msg_source, now_s),
 	STRUCT(msg_source, in_force, &signature),
 	STRUCT(msg_source, last, &signature),
+	FLAG(msg_source, degraded),
 	STRING(msg_source, store),
 	LIST(msg_source, parts, part_count, &part_state),
 };

@@ -389,6 +389,7 @@ struct msg_source {
 	uint64_t now_s;             /* by which expiries are to be judged */
 	struct msg_signed in_force; /* versions and expiries of what is in force; no floor */
 	struct msg_signed last;     /* whether what came last is believed; no floor */
+	uint32_t degraded;          /* 1: of these something is wrong or has expired */
 	char store[MSG_TEXT_MAX];   /* what is wrong with the store; "": nothing */
 	uint32_t part_count;
 	struct msg_part_state parts[MSG_PARTS_MAX];

@@ -290,6 +290,7 @@ void remote_status(const struct supervisor *sup, struct msg_source *source)
 	source->kind = from->url[0] ? SOURCE_SIGNED : from->dir[0] ? SOURCE_DIR : SOURCE_NONE;
 	source->polled = remote->polled;
 	source->now_s = now_s();
+	source->degraded = remote_is_degraded(sup);
 	source->in_force = remote->in_force;
 	source->last = remote->last;
 	snprintf(source->place, sizeof(source->place), "%s", from->url[0] ? from->url : from->dir);

@@ -47,26 +47,44 @@ struct run {
 /* --- what is remembered -------------------------------------------------------------------------
  */
 
-#define FLOOR_FORMAT \
-	"root=%" SCNu64 " timestamp=%" SCNu64 " snapshot=%" SCNu64 " time=%" SCNd64 \
-	" keys=%64[0-9a-f]\n"
+/* "NAME=" and a number, at *at, which goes on behind the blank that follows. */
+static bool take_number(const char **at, const char *name, uint64_t *number)
+{
+	size_t len = strlen(name);
+	char *end;
+
+	if (strncmp(*at, name, len) != 0 || (*at)[len] < '0' || (*at)[len] > '9')
+		return false;
+	errno = 0;
+	*number = strtoull(*at + len, &end, 10);
+	*at = end + 1;
+	return errno == 0 && *end == ' ';
+}
 
 /* A floor that can't be read is none: whoever could write it could remove it. */
 static void read_memory(const struct stock *store, struct memory *memory)
 {
 	const struct stock_file *file = stock_find(store, "floor");
-	char text[MSG_FLOOR_MAX], keys[2 * TUF_SHA256_LEN + 1];
 	struct memory read = {.time_s = 0};
+	char text[MSG_FLOOR_MAX];
+	const char *at = text;
+	uint64_t time_s;
 
 	*memory = read;
 	if (!file || file->len_bytes >= sizeof(text))
 		return;
 	memcpy(text, file->bytes, file->len_bytes);
 	text[file->len_bytes] = '\0';
-	if (sscanf(text, FLOOR_FORMAT, &read.floor.root, &read.floor.timestamp,
-		   &read.floor.snapshot, &read.time_s, keys) == 5 &&
-	    tuf_hex_read(keys, read.floor.online_keys, TUF_SHA256_LEN) == 0)
-		*memory = read;
+	text[strcspn(text, "\n")] = '\0';
+	if (!take_number(&at, "root=", &read.floor.root) ||
+	    !take_number(&at, "timestamp=", &read.floor.timestamp) ||
+	    !take_number(&at, "snapshot=", &read.floor.snapshot) ||
+	    !take_number(&at, "time=", &time_s) || time_s > INT64_MAX ||
+	    strncmp(at, "keys=", 5) != 0 ||
+	    tuf_hex_read(at + 5, read.floor.online_keys, TUF_SHA256_LEN) < 0)
+		return;
+	read.time_s = (int64_t)time_s;
+	*memory = read;
 }
 
 static void write_memory(const struct memory *memory, char text[MSG_FLOOR_MAX])

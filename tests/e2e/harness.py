@@ -73,6 +73,9 @@ class Tracer:
         self.out = os.path.join(self.dir, "out")
         os.mkdir(self.out)
         shutil.chown(self.out, "nobody", "nogroup")
+        self.state = os.path.join(self.dir, "state")
+        os.mkdir(self.state)
+        shutil.chown(self.state, "nobody", "nogroup")
         self.records_path = os.path.join(self.out, "records.jsonl")
         self.socket = os.path.join(self.out, "control.sock")
         self.config_path = os.path.join(self.dir, "conntrace.yaml")
@@ -106,7 +109,7 @@ class Tracer:
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.proc = subprocess.Popen(
             self.wrap + [os.path.join(self.binaries, "conntraced"), "--user", "nobody", "--config",
-                         self.config_path, "--socket", self.socket],
+                         self.config_path, "--socket", self.socket, "--state-dir", self.state],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, start_new_session=True,
             preexec_fn=self.prepare, close_fds=self.prepare is None)
         if wait:

@@ -7,15 +7,19 @@
  * (and is the one file this user may write). A later start becomes NAME.real in HOSTILE_DIR/bin.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/chan.h"
+#include "common/memfd.h"
 #include "common/msg.h"
 #include "common/proto.h"
 
@@ -23,7 +27,7 @@
 #define HOSTILE_DIR "." /* the test compiles it with its own */
 #endif
 
-#define LIFETIME_S 20 /* whoever forgets to kill it */
+#define LIFETIME_S 60 /* whoever forgets to kill it */
 #define FDS_MOST   200u
 #define FRAME_MOST 70000u
 
@@ -37,6 +41,7 @@ struct attack {
 	size_t len; /* of the frame: head, then zeros */
 	uint8_t head[16];
 	size_t (*build)(uint8_t *frame, size_t cap); /* instead of head and len */
+	void (*act)(void);                           /* instead of a frame */
 };
 
 static enum role own_role;
@@ -111,6 +116,8 @@ static size_t build_candidate_fd(uint8_t *frame, size_t cap)
 	return packed(MSG_CANDIDATE, &candidate, frame, cap);
 }
 
+static void act_bundles(void);
+
 /* A first byte of 0x92 is an array of two, 0xdd one whose four bytes of length follow. */
 static const struct attack attacks[] = {
 	{.name = "say nothing", .silent = true},
@@ -153,6 +160,7 @@ static const struct attack attacks[] = {
 	{.name = "too few fds", .ready = true, .build = build_candidate},
 	{.name = "huge candidate", .ready = true, .fds = 1, .build = build_candidate},
 	{.name = "no memfd", .ready = true, .fds = 1, .build = build_candidate_fd},
+	{.name = "bundles", .ready = true, .act = act_bundles},
 	{.name = "supervisor's", .len = 3, .head = {0x92, MSG_WALK, 0}},
 };
 
@@ -235,6 +243,46 @@ static void send_frame(const uint8_t *frame, size_t len, uint32_t fds)
 	}
 }
 
+/* The file `bundle` in HOSTILE_DIR, as what was fetched, each time that it is another one. */
+static void send_bundle(void)
+{
+	static struct stat sent;
+	static char bytes[1u << 20];
+	struct msg_candidate candidate = {
+		.kind = CANDIDATE_BUNDLE, .part_count = 1, .parts = {{.name = "bundle"}}};
+	static uint8_t frame[PROTO_FRAME_MAX];
+	int file = open(HOSTILE_DIR "/bundle", O_RDONLY | O_CLOEXEC), memfd;
+	struct stat now;
+	ssize_t len;
+
+	if (file < 0 || fstat(file, &now) < 0)
+		exit(EX_NOINPUT);
+	len = now.st_ino == sent.st_ino ? -1 : read(file, bytes, sizeof(bytes));
+	close(file);
+	if (len < 0)
+		return;
+	sent = now;
+	candidate.parts[0].len_bytes = (uint32_t)len;
+	memfd = memfd_seal("bundle", bytes, (size_t)len);
+	if (memfd < 0 ||
+	    chan_send(PROTO_CHILD_FD, frame,
+		      packed(MSG_CANDIDATE, &candidate, frame, sizeof(frame)), &memfd, 1, 1000) < 0)
+		exit(EX_IOERR);
+	close(memfd);
+}
+
+/* It does all that a poller must, but for the truth. */
+static void act_bundles(void)
+{
+	const uint8_t health[] = {0x92, MSG_HEALTH, 0};
+
+	for (;;) {
+		send_bundle();
+		send_frame(health, sizeof(health), 0);
+		usleep(100000);
+	}
+}
+
 static void play(const struct attack *attack)
 {
 	static uint8_t frame[FRAME_MOST];
@@ -244,6 +292,8 @@ static void play(const struct attack *attack)
 		send_frame(frame, build_hello(frame, sizeof(frame)), 0);
 	if (attack->ready)
 		send_frame((const uint8_t[]){0x92, MSG_READY, 0}, 3, 0);
+	if (attack->act)
+		attack->act();
 	memset(frame, 0, sizeof(frame));
 	memcpy(frame, attack->head, sizeof(attack->head));
 	if (attack->build)

@@ -18,7 +18,7 @@ from harness import BIN, OUT, ROOT, Tracer, check, equal, main, proc_status, wai
 STARTS = 3  # that are hostile
 STEADY = 25  # looks, half a second's, that find the same
 SOURCES = ("tests/e2e/hostile_child.c", "common/config.c", "common/msg.c", "common/msgfmt.c",
-           "common/proto.c")
+           "common/proto.c", "common/io.c", "common/memfd.c", "common/chan.c")
 
 TRUNCATED = "message ?: truncated, or too many fds"
 BY_THE_EXPORTER = {  # attack of hostile_child.c: what the supervisor says of it

@@ -423,6 +423,7 @@ static void fill_source(union msg *m)
 	s->now_s = any64();
 	signature(&s->in_force);
 	signature(&s->last);
+	s->degraded = within(0, 1);
 	TEXT(s->store);
 	s->state = within(0, APPLY_STATE_COUNT - 1);
 	s->probation_left_ms = any32();
@@ -750,7 +751,8 @@ static const struct range {
 	{MSG_KEEP, {2, 1, 3}, 0, UINT32_MAX},
 	{MSG_POLLED, {2}, 0, POLL_RESULT_COUNT - 1},
 	{MSG_SOURCE, {2}, 0, SOURCE_KIND_COUNT - 1},
-	{MSG_SOURCE, {12, 1, 2}, 0, APPLY_STATE_COUNT - 1},
+	{MSG_SOURCE, {11}, 0, 1},
+	{MSG_SOURCE, {13, 1, 2}, 0, APPLY_STATE_COUNT - 1},
 	{MSG_VERDICT, {3}, 0, 1},
 	{MSG_CHECKED, {2}, 0, 1},
 	{MSG_CHECKED, {4, 1, 2}, 0, UINT32_MAX},

@@ -1,0 +1,446 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet's configuration, from conntrace-repo by nginx over TLS to what is in force: applied, refused,
+kept over a restart. And a poller that lies."""
+
+import contextlib
+import datetime
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+from harness import CONNGEN, Tracer, check, conngen, equal, main, network_namespace, wait_for
+from test_hostile import Stage
+from tuf_world import Repository, RepoSigner, run, sha256
+
+INTERVAL_S = 0.5
+# The longest that a poll can be away, and what a check may take on a busy machine.
+WITHIN_S = INTERVAL_S * 1.2 + 2
+PROBATION_S = 1.0
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def copy(source, target):
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
+
+
+class Fleet:
+    """A repository made by conntrace-repo, and nginx that serves a copy of its public folders over
+    TLS, by a certificate of its own."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="conntrace-fleet-")
+        os.chmod(self.dir, 0o755)
+        self.repo, self.served = (os.path.join(self.dir, n) for n in ("repo", "served"))
+        self.port = free_port()
+        self.url = f"https://localhost:{self.port}/"
+        self.root = os.path.join(self.dir, "root.json")
+        self.ca = os.path.join(self.dir, "ca.crt")
+        self.nginx = None
+        run(["conntrace-repo", "init", self.repo])
+        shutil.copy(os.path.join(self.repo, "metadata", "1.root.json"), self.root)
+        os.chmod(self.root, 0o644)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=fleet",
+                        "-addext", "subjectAltName=DNS:localhost", "-out", self.ca, "-keyout",
+                        os.path.join(self.dir, "key")], check=True, capture_output=True)
+        os.chmod(self.ca, 0o644)
+        with open(os.path.join(self.dir, "nginx.conf"), "w", encoding="utf-8") as f:
+            f.write(f"""
+daemon off; user nobody nogroup; pid {self.dir}/pid; error_log {self.dir}/error.log;
+events {{}}
+http {{
+  access_log {self.dir}/access.log;
+  server {{
+    listen 127.0.0.1:{self.port} ssl;
+    ssl_certificate {self.ca};
+    ssl_certificate_key {self.dir}/key;
+    root {self.served};
+  }}
+}}
+""")
+
+    def __enter__(self):
+        self.serve()
+        self.nginx = subprocess.Popen(["nginx", "-c", os.path.join(self.dir, "nginx.conf")],
+                                      stderr=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_):
+        self.cut()
+        shutil.rmtree(self.dir)
+
+    def cut(self):
+        if self.nginx:
+            self.nginx.terminate()
+            self.nginx.wait()
+        self.nginx = None
+
+    def serve(self, what=None):
+        """What the server has from now on: the repository, or something else."""
+        new = self.served + ".new"
+        shutil.rmtree(new, ignore_errors=True)
+        for folder in ("metadata", "targets"):
+            os.makedirs(os.path.join(self.repo, folder), exist_ok=True)
+            shutil.copytree(os.path.join(what or self.repo, folder), os.path.join(new, folder))
+        subprocess.run(["chmod", "-R", "go+rX", new], check=True)
+        shutil.rmtree(self.served, ignore_errors=True)
+        os.rename(new, self.served)
+
+    def add(self, target, text, *more):
+        path = os.path.join(self.dir, "text")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        run(["conntrace-repo", "add", self.repo, target, path, *more])
+        self.serve()
+
+    def command(self, *words):
+        run(["conntrace-repo", *words])
+        self.serve()
+
+    def key(self, role):
+        keys = os.path.join(self.repo, "keys")
+        return next(os.path.join(keys, n) for n in sorted(os.listdir(keys))
+                    if n.startswith(role) and n.endswith(".pem"))
+
+    def body(self, name):
+        with open(os.path.join(self.repo, "metadata", name), encoding="utf-8") as f:
+            return json.load(f)["signed"]
+
+    def requests(self):
+        with open(os.path.join(self.dir, "access.log"), encoding="utf-8") as f:
+            return [line.split('"')[1].split()[1] + " " + line.split('"')[2].split()[0]
+                    for line in f]
+
+    def config(self, more=""):
+        return (f"source: {{url: '{self.url}', root: {self.root}, ca: {self.ca}, host: h1, "
+                f"groups: [web, db], interval: {int(INTERVAL_S * 1000)}ms, "
+                f"probation: {int(PROBATION_S * 1000)}ms}}\n" + more)
+
+    def tracer(self, **how):
+        return Tracer(more=self.config(), **how)
+
+
+def sign(folder, name, body, key):
+    """Put a file signed by that key into a folder of metadata."""
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump({"signatures": [], "signed": body}, f)
+    run(["conntrace-repo", "sign", "--file", path, "--key", key])
+
+
+def source(tracer):
+    return tracer.status()["source"]
+
+
+def versions(told):
+    return [role["version"] for role in told["roles"]]
+
+
+def await_source(tracer, what, holds, seconds=WITHIN_S):
+    """The source's status once it holds; what it was if it never does."""
+    last = []
+
+    def look():
+        last[:] = [source(tracer)]
+        return holds(last[0]) and last[0]
+    try:
+        return wait_for(what, look, seconds)
+    except AssertionError as e:
+        raise AssertionError(f"{e}: {last[0]}\n{tracer.text()[-2000:]}") from None
+
+
+def accepted(tracer, root, others):
+    """Versions of root and of the three others, applied and off probation."""
+    want = [root, *others]
+    return await_source(tracer, f"versions {want} in force", lambda s: versions(s) == want
+                        and s["trust"] == "accepted" and s["state"] == 2,
+                        WITHIN_S + PROBATION_S + 3)
+
+
+def filters(tracer):
+    return [f["filter"] for f in tracer.status()["config"]["filters"]]
+
+
+def refused(tracer, trust, words, before):
+    """What was fetched is refused so, and all that was in force still is."""
+    told = await_source(tracer, f"refused as {trust}", lambda s: s["trust"] == trust)
+    check(words in told["trust_error"], f"not in what is said: {words}: {told['trust_error']}")
+    equal((versions(told), filters(tracer)), before, "in force after it was refused")
+    status = tracer.status()
+    check(told["degraded"] and status["degraded"] and status["tracing"], "degraded, and tracing")
+    return told
+
+
+def in_force(tracer):
+    return versions(source(tracer)), filters(tracer)
+
+
+def the_story_of_a_group(fleet, tracer):
+    """Applied within an interval under load, and no connection is lost."""
+    told = accepted(tracer, 1, (2, 2, 2))
+    equal([p["name"] for p in told["parts"]], ["base.yaml"], "parts")
+    equal(told["kind"], "signed", "kind")
+    equal([r["warning"] for r in told["roles"]], [""] * 4, "warnings")
+    with network_namespace() as (prefix, netns):
+        with subprocess.Popen([*prefix, CONNGEN, "run", "--connections", "1500", "--rate", "500",
+                               "--port", "7100"], stdout=subprocess.PIPE) as load:
+            fleet.add("group/web.yaml", "filters: [{exclude: {port: 7001}}]\n")
+            began = time.monotonic()
+            wait_for("the filter is in force",
+                     lambda: filters(tracer) == ["exclude port 7001 protocol tcp+udp"]
+                     or len(filters(tracer)) == 1, WITHIN_S)
+            print(f"# applied after {time.monotonic() - began:.2f} s")
+            load.wait(30)
+            equal(load.returncode, 0, "conngen")
+        conngen(prefix, "run", "--connections", 20, "--port", 7001)
+        equal(len(tracer.closes(netns, 3000)), 3000, "closes of those that no filter leaves out")
+    check(tracer.status()["identity"]["holds"], "the account does not hold")
+    equal(tracer.markers(), [], "loss")
+    told = accepted(tracer, 1, (3, 3, 3))
+    equal([(p["name"], p["state"]) for p in told["parts"]],
+          [("base.yaml", 2), ("group/web.yaml", 2)], "parts")
+
+
+def the_story_of_the_roots(fleet, tracer):
+    old = os.path.join(fleet.dir, "old.pem")
+    fleet.command("rotate-root", fleet.repo)
+    accepted(tracer, 2, (3, 3, 3))
+    shutil.copy(fleet.key("targets"), old)
+    fleet.command("rotate-root", fleet.repo, "--role", "targets")
+    before = versions(accepted(tracer, 3, (4, 4, 4))), filters(tracer)
+
+    # Whoever has stolen that key, and those that sign without a person, has nothing.
+    forged = os.path.join(fleet.dir, "forged")
+    copy(fleet.served, forged)
+    folder = os.path.join(forged, "metadata")
+    targets, snapshot = fleet.body("4.targets.json"), fleet.body("4.snapshot.json")
+    timestamp = fleet.body("timestamp.json")
+    targets["version"] = snapshot["version"] = timestamp["version"] = 5
+    targets["targets"] = {}
+    snapshot["meta"]["targets.json"] = {"version": 5}
+    timestamp["meta"]["snapshot.json"] = {"version": 5}
+    sign(folder, "5.targets.json", targets, old)
+    sign(folder, "5.snapshot.json", snapshot, fleet.key("snapshot"))
+    sign(folder, "timestamp.json", timestamp, fleet.key("timestamp"))
+    fleet.serve(forged)
+    refused(tracer, "untrusted", "5.targets.json", before)
+    # The owner replaces the keys that signed it: what they said is forgotten.
+    fleet.command("rotate-root", fleet.repo, "--role", "timestamp")
+    fleet.command("rotate-root", fleet.repo, "--role", "snapshot")
+    told = await_source(tracer, "accepted again", lambda s: s["trust"] == "accepted")
+    equal(versions(told)[0], 5, "root")
+    check(not told["degraded"], "degraded though all is well")
+
+
+def the_story_of_the_clock(fleet, tracer):
+    """A timestamp that is out of date is refused; one that runs out leaves all as it is."""
+    told = source(tracer)
+    before = versions(told), filters(tracer)
+    stale = os.path.join(fleet.dir, "stale")
+    copy(fleet.served, stale)
+    folder = os.path.join(stale, "metadata")
+    body = fleet.body("timestamp.json")
+    body["version"] += 1
+    body["expires"] = "2026-01-01T00:00:00Z"
+    sign(folder, "timestamp.json", body, fleet.key("timestamp"))
+    fleet.serve(stale)
+    refused(tracer, "expired", "expired on 2026-01-01", before)
+
+    runs_out = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
+    body["expires"] = runs_out.strftime("%Y-%m-%dT%H:%M:%SZ")
+    sign(folder, "timestamp.json", body, fleet.key("timestamp"))
+    fleet.serve(stale)
+    told = await_source(tracer, "accepted", lambda s: s["trust"] == "accepted")
+    equal(versions(told)[1], body["version"], "timestamp")
+    check("timestamp expires in 0 hours" in told["roles"][1]["warning"], told["roles"][1])
+    told = await_source(tracer, "expired", lambda s: "expired on" in s["roles"][1]["warning"], 8)
+    check(told["degraded"] and tracer.status()["tracing"], "degraded, and tracing")
+    equal(filters(tracer), before[1], "filters")
+    wait_for("a word in the log", lambda: "timestamp has expired" in tracer.text())
+    # Signed anew all is well. Beyond what was signed by the same key elsewhere.
+    while fleet.body("timestamp.json")["version"] <= body["version"]:
+        fleet.command("refresh", fleet.repo)
+    await_source(tracer, "accepted", lambda s: s["trust"] == "accepted"
+                 and s["roles"][1]["warning"] == "")
+
+
+def the_story_of_the_server(fleet, tracer):
+    """Without it what is in force stays, over a restart, too."""
+    before = in_force(tracer)
+    unchanged = len(fleet.requests())
+    wait_for("polls", lambda: len(fleet.requests()) >= unchanged + 4, 10)
+    seen = set(fleet.requests()[unchanged:])
+    check("/metadata/timestamp.json 304" in seen, f"no conditional request: {seen}")
+    equal({s for s in seen if "snapshot" in s or "/targets/" in s}, set(), "asked for in vain")
+    fleet.cut()
+    told = await_source(tracer, "errors", lambda s: s["errors_in_row"] >= 2, 10)
+    equal(told["poll"], "failed", "polls")
+    check("unreachable" in told["poll_error"], told["poll_error"])
+    check(told["next_poll_ms"] > 0, "no next poll")
+    equal(in_force(tracer), before, "in force without the server")
+
+    tracer.stop()
+    tracer.start()
+    equal(in_force(tracer), before, "in force after a restart without the server")
+    told = source(tracer)
+    equal([(p["name"], p["state"]) for p in told["parts"]],
+          [("base.yaml", 2), ("group/web.yaml", 2)], "parts")
+    equal((told["store_error"], told["trust"]), ("", "none"), "store, and what was fetched")
+    text = tracer.cli("status").stdout
+    for line in ("source signed: https://localhost", "in force: root 5 until "):
+        check(line in text, f"not in the status: {line}: {text}")
+
+
+def test_a_fleet_is_configured_and_what_is_wrong_changes_nothing():
+    with Fleet() as fleet:
+        fleet.add("base.yaml", "snapshot_interval: 2s\n")
+        with fleet.tracer() as tracer:
+            the_story_of_a_group(fleet, tracer)
+            the_story_of_the_roots(fleet, tracer)
+            the_story_of_the_clock(fleet, tracer)
+            the_story_of_the_server(fleet, tracer)
+            for child in ("poller", "loader", "exporter"):
+                equal(tracer.process(child)["restarts"], 0, f"{child} restarted")
+
+
+def test_a_name_that_is_not_known_and_a_repository_that_is_not_there():
+    with Fleet() as fleet:
+        with Tracer(more=fleet.config().replace("localhost", "config.invalid")) as tracer:
+            told = await_source(tracer, "a failed poll", lambda s: s["poll"] == "failed", 15)
+            check("resolve" in told["poll_error"].lower(), told["poll_error"])
+            equal(tracer.process("poller")["restarts"], 0, "poller restarted")
+        with fleet.tracer() as tracer:
+            os.remove(os.path.join(fleet.served, "metadata", "timestamp.json"))
+            tracer.stop()
+            tracer.start()
+            told = await_source(tracer, "stopped", lambda s: s["poll"] == "stopped", 10)
+            check("404" in told["poll_error"], told["poll_error"])
+
+
+# --- a poller that lies -----------------------------------------------------------------------------
+
+def bundle_of(files):
+    """As common/bundle.h has it."""
+    out = b""
+    for name, data in files:
+        name = name.encode() + b"\0"
+        out += struct.pack("=II", len(name), len(data)) + name + data
+    return out
+
+
+def served(repo):
+    """A repository's files as a poller hands them on."""
+    return [("m/" + path.removeprefix("/metadata/") if path.startswith("/metadata/")
+             else "t/" + path.removeprefix("/targets/"), data)
+            for path, data in repo.files.items()]
+
+
+class Liar:
+    """A poller that sends whatever it is given, in the place of the real one."""
+
+    def __init__(self):
+        self.stage = Stage.of("poller")
+        self.stage.set("bundles", 1000).__exit__(None, None, None)
+
+    def says(self, files):
+        data = files if isinstance(files, bytes) else bundle_of(files)
+        path = os.path.join(self.stage.dir, "bundle")
+        with open(path + ".new", "wb") as f:
+            f.write(data)
+        os.chmod(path + ".new", 0o644)
+        os.rename(path + ".new", path)
+
+
+def release(repo, filters):
+    repo.add("base.yaml", f"filters: [{', '.join(filters)}]\n".encode())
+    repo.bump("targets")
+
+
+def changed(files, name, data):
+    return [(n, data if n == name else d) for n, d in files]
+
+
+def without(files, data):
+    return [(n, d) for n, d in files if d != data]
+
+
+def lies(repo, old, new):
+    """What a poller could make of what it got, X: (what, the bundle, verdict)."""
+    names = dict(new)
+    text = names["t/base.yaml"]
+    target = f"t/{sha256(text)}.base.yaml"
+    latest = max(n for n, _ in new if n.endswith(".targets.json"))
+    other = json.loads(names[latest])
+    other["signed"]["targets"] = {}
+    stranger = Repository(repo.signer)
+    release(stranger, ["exclude: all"])
+    return [
+        ("an older release", old, "rollback"),
+        ("targets changed", changed(new, latest, json.dumps(other).encode()), "untrusted"),
+        ("a file changed", without(new, text) + [(target, b"filters: []\n")], "untrusted"),
+        ("signed by somebody else", served(stranger), "untrusted"),
+        ("roles mixed up", changed(changed(new, "m/timestamp.json", names[latest]), latest,
+                                   names["m/timestamp.json"]), "untrusted"),
+        ("a root of its own", new + [("m/2.root.json", stranger.files["/metadata/1.root.json"])],
+         "untrusted"),
+        ("no JSON", changed(new, "m/timestamp.json", b"{"), "malformed"),
+        ("a file withheld", without(new, text), "incomplete"),
+        ("nothing", b"", "incomplete"),
+        ("no bundle", b"\xff" * 100, "malformed"),
+    ]
+
+
+def test_a_poller_that_lies_changes_nothing():
+    signer = RepoSigner()
+    with contextlib.closing(signer), contextlib.ExitStack() as stack:
+        repo, liar = Repository(signer), Liar()
+        root = os.path.join(liar.stage.dir, "root.json")
+        with open(root, "wb") as f:
+            f.write(repo.files["/metadata/1.root.json"])
+        os.chmod(root, 0o644)
+        release(repo, ["exclude: {port: 1}"])
+        old = served(repo)
+        release(repo, ["exclude: {port: 1}", "exclude: {port: 2}"])
+        new = served(repo)
+        tracer = Tracer(binaries=liar.stage.bin,
+                        more=f"source: {{url: 'https://localhost/', root: {root}, host: h1, "
+                             "probation: 300ms}\n")
+        liar.says(new)
+        stack.enter_context(tracer)
+        before = versions(accepted(tracer, 1, (3, 3, 3))), filters(tracer)
+        equal(len(before[1]), 2, "filters")
+        release(repo, ["exclude: all"])
+        prefix, netns = stack.enter_context(network_namespace())
+        made = 0
+        for what, said, trust in lies(repo, old, served(repo)):
+            liar.says(said)
+            print(f"# {what}")
+            told = refused(tracer, trust, "", before)
+            conngen(prefix, "run", "--connections", 5, "--port", 7100)
+            made += 10
+            # The next one may have the same verdict: what is said of it must be new.
+            liar.says(new)
+            await_source(tracer, "the truth", lambda s, t=told: s["trust_error"] != t["trust_error"])
+        equal(len(tracer.closes(netns, made)), made, "connections")
+        equal(tracer.process("loader")["restarts"], 0, "loader restarted")
+        check(tracer.status()["identity"]["holds"], "the account does not hold")
+        tracer.stop()
+        tracer.start()
+        equal(in_force(tracer), before, "in force after a restart")
+
+
+if __name__ == "__main__":
+    main([test_a_fleet_is_configured_and_what_is_wrong_changes_nothing,
+          test_a_name_that_is_not_known_and_a_repository_that_is_not_there,
+          test_a_poller_that_lies_changes_nothing])
