@@ -742,6 +742,7 @@ TEXTS := \
 	packaging/completion/conntrace:$(PREFIX)/share/bash-completion/completions/conntrace \
 	packaging/completion/conntraced:$(PREFIX)/share/bash-completion/completions/conntraced \
 	packaging/systemd/nat.conf:$(DOC)/examples/nat.conf \
+	packaging/systemd/remote.conf:$(DOC)/examples/remote.conf \
 	README.md:$(DOC)/README.md \
 	$(foreach page,$(wildcard docs/*.md),$(page):$(DOC)/$(page)) \
 	$(foreach page,$(MAN_PAGES),$(page):$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))

@@ -27,7 +27,8 @@ struct answer {
 	bool fetched; /* file is in the bundle */
 };
 
-#define ANSWERS_MAX 64u
+#define ANSWERS_MAX   64u
+#define TARGET_ENDING ".target"
 
 struct run {
 	const struct signed_input *input;
@@ -258,7 +259,7 @@ static void on_keep_file(struct run *run, const struct tuf_want *want)
 
 	tuf_hex_write(digest.sha256, TUF_SHA256_LEN, hex);
 	*target = (struct answer){.file = run->last, .fetched = run->last_fetched};
-	snprintf(target->stored, sizeof(target->stored), "%s.target", hex);
+	snprintf(target->stored, sizeof(target->stored), "%s" TARGET_ENDING, hex);
 	part->text = run->last->bytes;
 	part->len = run->last->len_bytes;
 	tuf_feed(run->tuf, known ? TUF_ANSWER_OK : TUF_ANSWER_ERROR, NULL, 0);
@@ -443,10 +444,37 @@ static void run_online(struct run *run, const struct config_source *source)
 	end_online(run, well);
 }
 
+/* Whether the files of the set in force are all there, and targets are what they are called. */
+static bool is_whole(const struct stock *store, uint32_t named)
+{
+	uint32_t found = 0;
+	bool whole = true;
+
+	for (uint32_t i = 0; i < store->count; i++) {
+		const struct stock_file *file = &store->files[i];
+		const char *dot = strchr(file->name, '.');
+		struct tuf_digest digest;
+		char hex[TUF_HEX_MAX];
+
+		found += file->in_force;
+		if (!file->in_force || !dot || strcmp(dot, TARGET_ENDING) != 0)
+			continue;
+		if (tuf_digest_of(file->bytes, file->len_bytes, &digest) < 0)
+			return false;
+		tuf_hex_write(digest.sha256, TUF_SHA256_LEN, hex);
+		whole &= strncmp(file->name, hex, 2 * TUF_SHA256_LEN) == 0;
+	}
+	return whole && found == named;
+}
+
 static void run_offline(struct run *run, const struct config_source *source)
 {
-	if (!stock_mark(&run->store)) {
+	uint32_t named = stock_mark(&run->store);
+
+	if (!named) {
 		tell(run->result, TRUST_none, "");
+	} else if (!is_whole(&run->store, named)) {
+		tell(run->result, TRUST_untrusted, "a file is gone or was changed");
 	} else if (refresh(run) == TUF_READY && take_parts(run, source)) {
 		tell(run->result, TRUST_accepted, "");
 	} else {

@@ -6,8 +6,10 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
@@ -440,7 +442,78 @@ def test_a_poller_that_lies_changes_nothing():
         equal(in_force(tracer), before, "in force after a restart")
 
 
+def store_file(tracer, ending):
+    folder = os.path.join(tracer.state, "remote")
+    return next(os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(ending))
+
+
+def rewrite(path, change):
+    with open(path, "r+b") as f:
+        data = change(f.read())
+        f.seek(0)
+        f.truncate()
+        f.write(data)
+
+
+def test_what_is_stored_is_verified_again():
+    signer = RepoSigner()
+    with contextlib.closing(signer):
+        repo, liar = Repository(signer), Liar()
+        root = os.path.join(liar.stage.dir, "root.json")
+        with open(root, "wb") as f:
+            f.write(repo.files["/metadata/1.root.json"])
+        os.chmod(root, 0o644)
+        release(repo, ["exclude: {port: 1}"])
+        config = (f"source: {{url: 'https://localhost/', root: {root}, host: h1, "
+                  "probation: 300ms}\n")
+        liar.says(served(repo))
+        with Tracer(binaries=liar.stage.bin, more=config) as tracer:
+            before = versions(accepted(tracer, 1, (2, 2, 2))), filters(tracer)
+            equal(stat.S_IMODE(os.stat(os.path.join(tracer.state, "remote")).st_mode), 0o700,
+                  "mode of the store")
+            # A clock that was ahead when something was accepted, or is behind now.
+            tracer.stop()
+            floor = store_file(tracer, "floor")
+            rewrite(floor, lambda d: re.sub(rb"time=\d+", b"time=4000000000", d))
+            release(repo, ["exclude: {port: 1}", "exclude: {port: 2}"])
+            liar.says(served(repo))
+            tracer.start()
+            refused(tracer, "clock", "clock is behind", before)
+            # Bytes of a target, of metadata: what doesn't verify is not applied, and fetched anew.
+            for ending in (".target", ".targets.json"):
+                tracer.stop()
+                rewrite(floor, lambda d: re.sub(rb"time=\d+", b"time=1000000000", d))
+                rewrite(store_file(tracer, ending), lambda d: d.replace(b"1", b"7"))
+                liar.says(b"")
+                tracer.start()
+                equal(filters(tracer), [], "filters of what is damaged")
+                check("as it is stored" in tracer.text(), "not a word in the log")
+                liar.says(served(repo))
+                accepted(tracer, 1, (3, 3, 3))
+                equal(len(filters(tracer)), 2, "filters")
+            # Without a folder to write to it goes on, and says so.
+            tracer.stop()
+            os.rename(os.path.join(tracer.state, "remote"), os.path.join(tracer.dir, "remote"))
+            os.chmod(tracer.state, 0o500)
+            tracer.start()
+            told = accepted(tracer, 1, (3, 3, 3))
+            check("kept in memory only" in told["store_error"] and told["degraded"], told)
+            # Another root: whoever may install it decides anew.
+            tracer.stop()
+            os.chmod(tracer.state, 0o700)
+            os.rename(os.path.join(tracer.dir, "remote"), os.path.join(tracer.state, "remote"))
+            stranger = Repository(signer)
+            release(stranger, ["exclude: {port: 3}"])
+            with open(root, "wb") as f:
+                f.write(stranger.files["/metadata/1.root.json"])
+            liar.says(served(stranger))
+            tracer.start()
+            accepted(tracer, 1, (2, 2, 2))
+            equal(filters(tracer), ["exclude port 3"], "filters of the other repository")
+
+
 if __name__ == "__main__":
     main([test_a_fleet_is_configured_and_what_is_wrong_changes_nothing,
           test_a_name_that_is_not_known_and_a_repository_that_is_not_there,
-          test_a_poller_that_lies_changes_nothing])
+          test_a_poller_that_lies_changes_nothing,
+          test_what_is_stored_is_verified_again])
