@@ -420,6 +420,7 @@ test_tuf_memory_LIB := $(TUF_LIB) $(SCARCE_FLAGS)
 test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/result.c tuf/time.c
 test_tuf_names_LIB := $(TUF_LIB)
 test_verifier_sandbox_SRC := verifier/sandbox.c common/landlock.c
+test_verdict_SRC := common/log.c supervisor/verdict.c
 test_wholefile_SRC := common/io.c common/wholefile.c
 test_unseen_SRC := common/counters.c loader/unseen.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)

@@ -197,6 +197,23 @@ PROTECTIONS = [
     without("what is in the store and foreign is cleared away", "test_custody not_a_tracer",
             "supervisor/keep.c", "\tclear_store(sup, inherited);\n",
             "\tif (!sup)\n\t\tclear_store(sup, inherited);\n"),
+    # --- probation ---
+    without("the way back from a configuration that the loader gives up at", "test_probation gives_up",
+            "supervisor/rollout.c", "\troll_back(proc->sup, cause);\n\treturn true;", "\treturn true;"),
+    without("the way back from crashes", "test_probation crashes", "supervisor/rollout.c",
+            "proto_role_name(proc->role), proc->last);\n\troll_back(proc->sup, cause);\n}",
+            "proto_role_name(proc->role), proc->last);\n}"),
+    without("the way back from losses", "test_probation losses", "supervisor/rollout.c",
+            "\troll_back(sup, cause);\n", ""),
+    without("what failed is not tried again", "test_probation gives_up", "supervisor/configure.c",
+            "} else if (rejected) {", "} else if (rejected && !sup) {"),
+    without("a reload is not made with what is on probation", "test_probation reload",
+            "supervisor/rollout.c", "return sup->rollout.probation.under_way ? ",
+            "return sup->rollout.probation.crashes > 9 ? "),
+    *(without(f"a source cannot set {key}", "test_schema", "verifier/keys.c", f'{{"{key}", {kind}, LOCAL',
+              f'{{"{key}", {kind}, BOTH')
+      for key, kind in (("memory_budget", "SCHEMA_BUDGET"), ("output.path", "SCHEMA_PATH"),
+                        ("source.dir", "SCHEMA_PATH"), ("source.probation", "SCHEMA_DURATION"))),
     # --- the loader's capabilities ---
     without("the loader drops its capabilities", TABLE_OF_PROCESSES, "loader/sandbox.c",
             "err = privs_set_caps(keep, keep);",
