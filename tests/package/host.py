@@ -90,6 +90,20 @@ class Host:
         listed = said("dpkg-deb", "--contents", package).splitlines()
         files = sorted(line.split()[5] for line in listed if line.startswith("-"))
         equal(sorted(f["fileName"] for f in document["files"]), files, "files of the SBOM")
+        # What SPDX 2.3 asks of a package whose files are listed.
+        sums = sorted(c["checksumValue"] for f in document["files"] for c in f["checksums"]
+                      if c["algorithm"] == "SHA1")
+        whole = document["packages"][0]
+        equal(whole["packageVerificationCode"]["packageVerificationCodeValue"],
+              hashlib.sha1("".join(sums).encode()).hexdigest(), "verification code")
+        equal((whole["filesAnalyzed"], whole["name"]), (True, os.path.basename(package).split("_")[0]),
+              "the package that it is of")
+        ids = [e["SPDXID"] for e in (*document["packages"], *document["files"])]
+        equal(len(set(ids)), len(ids), "different identifiers")
+        for link in document["relationships"]:
+            for end in ("spdxElementId", "relatedSpdxElement"):
+                if link[end] not in {"SPDXRef-DOCUMENT", *ids}:
+                    raise AssertionError(f"{link} is of nothing")
         said("sha256sum", "--check", f"{package}.sha256", cwd=self.built)
         return {p["name"]: p["versionInfo"] for p in document["packages"]}
 
