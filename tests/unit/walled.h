@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Landlock alone keeps a process from, once it has entered its sandbox: links without seccomp.
+/*
+ * What Landlock keeps a process from once it has entered its sandbox, whatever becomes of its
+ * seccomp list: linked without common/seccomp.c. To be included after cmocka.h.
  */
 #ifndef TESTS_UNIT_WALLED_H
 #define TESTS_UNIT_WALLED_H
@@ -8,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,9 @@
 #define WALLED_NOT_ENTERED 100
 #define WALLED_OPEN        101
 
+/* The sandbox of the process that is tested; returns 0 or a negative errno. */
+static int enter(void);
+
 /* In the place of common/seccomp.c's. */
 int seccomp_apply(const struct seccomp_rule *rules, size_t count)
 {
@@ -26,7 +30,7 @@ int seccomp_apply(const struct seccomp_rule *rules, size_t count)
 }
 
 /* The errno that reading a file that everybody may read, and listing the root, ends with. */
-static inline int walled_try(void)
+static int try_files(void)
 {
 	int file = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
 	int err = errno;
@@ -37,7 +41,7 @@ static inline int walled_try(void)
 }
 
 /* With ABI 4 nothing can be reached by TCP, either; ECONNREFUSED is whoever gets through. */
-static inline int walled_try_tcp(void)
+static int try_tcp(void)
 {
 	const struct sockaddr_in nobody = {.sin_family = AF_INET,
 					   .sin_port = htons(9),
@@ -49,8 +53,8 @@ static inline int walled_try_tcp(void)
 	return errno;
 }
 
-/* What that was in a child that has entered; enter returns 0 or a negative errno. */
-static inline int walled(int (*enter)(void), int (*what)(void))
+/* What that was in a child that has entered. */
+static int walled(int (*what)(void))
 {
 	int status;
 	pid_t pid = fork();
@@ -60,6 +64,32 @@ static inline int walled(int (*enter)(void), int (*what)(void))
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
 		return -1;
 	return WEXITSTATUS(status);
+}
+
+static void test_sandbox_lets_no_file_be_seen(void **state)
+{
+	(void)state;
+	if (landlock_abi() < 1)
+		skip();
+	assert_int_equal(walled(try_files), EACCES);
+}
+
+static void test_sandbox_lets_nobody_be_reached_by_tcp(void **state)
+{
+	(void)state;
+	if (landlock_abi() < 4)
+		skip();
+	assert_int_equal(walled(try_tcp), EACCES);
+}
+
+static int walled_run(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sandbox_lets_no_file_be_seen),
+		cmocka_unit_test(test_sandbox_lets_nobody_be_reached_by_tcp),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
 #endif
