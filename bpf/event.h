@@ -240,6 +240,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(run_child, "runs of trace_child") \
 	X(run_connect, "runs of trace_connect and trace_connect6 for a connect that failed at once") \
 	X(run_destroy, "runs of trace_destroy_sock for a connection still remembered") \
+	X(destroyed, "TCP sockets destroyed of which something was remembered") \
 	X(run_udp_send, "runs of trace_udp_send and trace_udp6_send") \
 	X(run_udp_receive, "runs of trace_udp_recv, not for a look ahead") \
 	X(run_udp_end, "runs of trace_udp_end and trace_udp6_end for a socket with flows") \
@@ -252,7 +253,7 @@ struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[2];
+	__ct_u64 reserved[1];
 };
 _Static_assert(sizeof(struct counters) == 320, "counters: size, and a multiple of a cache line");
 
@@ -416,7 +417,7 @@ struct settings {
 	__ct_u32 layout; /* SETTINGS_LAYOUT of who made these maps */
 	__ct_u32 pad;
 	__ct_u64 walk_seq; /* the next number of EVENT_CPU_WALK */
-	__ct_u64 walk_met; /* connections and flows met by the last whole walk */
+	__ct_u64 walk_met; /* by the last whole walk, older than itself */
 	struct settings_slot slots[2];
 };
 _Static_assert(sizeof(struct settings) == 2416, "settings: size");

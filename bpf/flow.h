@@ -365,7 +365,7 @@ static __always_inline void flow_update(struct flow *flow, const struct flow_key
 	__u64 told = told_make(&walk_flow_tally, flow->sent + flow->received, 0, flow->conn.owner);
 	int outcome;
 
-	walk_flow_tally.live++;
+	tally_met(&walk_flow_tally, &flow->conn);
 	if (flow->conn.told == told || snapshot_leaves_out(&walk_flow_tally, count))
 		return;
 	flow_report_fill(&walk_report, EVENT_UPDATE, 0);

@@ -153,10 +153,13 @@ static __always_inline bool was_unseen(struct sock *sk, const struct conn *conn)
 static __always_inline void on_destroy(struct sock *sk)
 {
 	struct conn *conn = store_get(sk);
+	struct counters *count = counters_get();
 	struct run run;
 
 	if (!is_in_charge(true))
 		return;
+	if (conn && count)
+		COUNT(count, destroyed);
 	if (!conn_is_open(conn) && !(TYPED_POINTERS && was_unseen(sk, conn))) {
 		if (conn && store_is_table())
 			table_forget(sk);

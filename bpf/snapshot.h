@@ -15,7 +15,9 @@
  * raises the generation in its ledger.
  */
 struct tally {
-	__u64 live;       /* connections met */
+	__u64 live;  /* connections met */
+	__u64 older; /* of these, those that are older than the walk */
+	__u64 begin_ns;
 	__u64 left;       /* of their records left out or lost: told again by the next walk */
 	__u64 generation; /* the reader's when the walk began */
 };
@@ -36,8 +38,16 @@ static __always_inline __u64 reader_generation(void)
 static __always_inline void tally_begin(struct tally *tally)
 {
 	tally->live = 0;
+	tally->older = 0;
+	tally->begin_ns = bpf_ktime_get_ns();
 	tally->left = 0;
 	tally->generation = reader_generation();
+}
+
+static __always_inline void tally_met(struct tally *tally, const struct conn *conn)
+{
+	tally->live++;
+	tally->older += conn->opened_ns < tally->begin_ns;
 }
 
 /*
@@ -115,19 +125,18 @@ static __always_inline void snapshot_end(bool whole)
 	__u32 zero = 0;
 	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
 	const struct settings_slot *slot = settings_get();
-	__u64 met = walk_tally.live + walk_flow_tally.live;
 	struct counters *count = counters_get();
 	struct event *event;
 
 	if (all && whole)
-		all->walk_met = met;
+		all->walk_met = walk_tally.older + walk_flow_tally.older;
 	report_fill(&walk_report, EVENT_WALK, 0, NULL);
 	walk_report.cpu = EVENT_CPU_WALK;
 	event = event_reserve(&walk_report);
 	if (!event)
 		return;
 	event->walk_id = all ? all->walk_id : 0;
-	event->walk_live = met;
+	event->walk_live = walk_tally.live + walk_flow_tally.live;
 	event->walk_left = walk_tally.left + walk_flow_tally.left;
 	event->walk_generation = snapshot_generation();
 	event->walk_settings = slot ? slot->revision : 0;
@@ -198,7 +207,8 @@ static __always_inline bool snapshot_socket(bool typed, struct sock *sk, struct 
 	if ((type == EVENT_UPDATE || number) &&
 	    snapshot_tell(typed, sk, conn, count, type, state, number))
 		return true;
-	walk_tally.live += type == EVENT_UPDATE;
+	if (type == EVENT_UPDATE)
+		tally_met(&walk_tally, conn);
 	return false;
 }
 

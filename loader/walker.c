@@ -30,7 +30,7 @@ static void end_account(struct walker *walker)
 	if (met == MET_UNKNOWN)
 		return;
 	counters_sum(walker->maps.counters, &sum);
-	gone = unseen_end(&walker->unseen, &sum, met);
+	gone = unseen_end(&walker->unseen, &sum, met, walker->walk.slices);
 	__atomic_fetch_add(&slot->closed, gone, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&slot->lost_unseen, gone, __ATOMIC_RELAXED);
 }

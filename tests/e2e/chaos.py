@@ -226,11 +226,12 @@ def judge(tracer, netns, completed):
     counted = tracer.status()
     missing = {name: counted["counters"].get(name, counted["ledger"].get(name))
                for name in ("lost_close", "dropped_sink_close", "dropped_malformed")}
-    lost, unseen = sum(missing.values()), counted["counters"]["lost_unseen"]
+    lost = sum(missing.values())
     ends = 2 * completed[PORTS]
     delivered = len(once) - sum(by_filter)
-    print(f"# {ends} ends of connections: {delivered} delivered, missing {missing}, of anybody's {unseen} unseen; "
-          f"{2 * completed[FILTERED]} ends with a filter at times: {sum(by_filter)} delivered",
+    unseen = tracer.unseen(ends - delivered - lost) if delivered + lost < ends else 0
+    print(f"# {ends} ends of connections: {delivered} delivered, missing {missing}, of anybody's "
+          f"{unseen} unseen; {2 * completed[FILTERED]} ends with a filter at times: {sum(by_filter)} delivered",
           flush=True)
     if completed[FILTERED] and lost:
         check(0 <= ends - delivered <= lost + unseen,
@@ -278,7 +279,6 @@ def run(seconds, seed, filtered):
             chaos.recover()
             tracer.drained()
             tracer.closes(netns, 2 * traffic.completed[PORTS])
-            tracer.unseen()
             print(f"# seed {seed}, {seconds} s: {dict(sorted(chaos.blows.items()))}", flush=True)
             judge(tracer, netns, traffic.completed)
             if wait_until(lambda: chaos.footprint() == fds) is not True:

@@ -27,7 +27,7 @@ CGROUP_PLACES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 CHILDREN = ("loader", "exporter", "poller")
 OBJECT = "tracer-tracepoint.bpf.o"
 SLOWDOWN = int(os.environ.get("CONNTRACE_SLOWDOWN", "1"))
-WALKS_FOR_UNSEEN = 5  # of which the last may not be accounted for yet
+WALKS_FOR_UNSEEN = 20  # at most
 WALK_S = 0.5   # a list has another walk made after this
 POLL_S = min(0.02 * SLOWDOWN, 0.2)  # most of what is polled for costs a process
 
@@ -181,12 +181,15 @@ class Tracer:
                                 for r in found()}) >= count)
         return found()
 
-    def unseen(self):
+    def unseen(self, least=1):
         """Ends of anybody's connections that no program saw. A kernel may skip programs on top of
-        some of its threads; what several whole walks in a row do not meet is counted."""
+        some of its threads; what two whole walks in a row do not meet is counted, but for as many as
+        end during them: so they are made until it is so many."""
         for _ in range(WALKS_FOR_UNSEEN):
             self.cli("list", timeout=60)
             time.sleep(WALK_S)
+            if self.status()["counters"]["lost_unseen"] >= least:
+                break
         return self.status()["counters"]["lost_unseen"]
 
     def every_close(self, netns, count):
@@ -201,7 +204,7 @@ class Tracer:
     def check_unseen(self, missing, count):
         """Of so many ends these are missing, all of them since no program saw them: no more than a
         few, and a loss marker tells them."""
-        unseen = self.unseen()
+        unseen = self.unseen(missing)
         check(missing <= unseen, f"{missing} of {count} close records missing, {unseen} unseen")
         check(missing <= max(2, count // 50), f"{missing} of {count} ends unseen")
         wait_for("the marker", lambda: missing <= sum(

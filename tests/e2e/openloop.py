@@ -108,17 +108,20 @@ def run(budget, connections, rate, threads=32, bytes_per_s=None, timeout=60, wat
             pipe.bytes_per_s = None
             ends = 2 * connections
 
+            def left():
+                count = tracer.status()["counters"]
+                return ends - count["submitted_close"] - count["lost_close"]
+
             def all_told(unseen=0):
                 status = tracer.status()
                 count, told = status["counters"], status["ledger"]
-                left = ends - count["submitted_close"] - count["lost_close"]
-                return (0 <= left <= unseen and
+                return (0 <= left() <= unseen and
                         status["identity"]["waiting"] == 0 and
                         told["told_lost_close"] == count["lost_close"] and
                         told["told_unseen"] == count["lost_unseen"] and status)
             status = wait_until(all_told, 30) or wait_for(
                 "all records delivered and all losses told",
-                functools.partial(all_told, tracer.unseen()))
+                functools.partial(all_told, tracer.unseen(left())))
             lost = sum(status["counters"][n] for n in ("lost_close", "lost_unseen")
                        ) + status["ledger"]["dropped_sink_close"]
             wait_for("the reader has read it", lambda:

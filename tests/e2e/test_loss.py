@@ -90,7 +90,7 @@ def all_ended(tracer, ends):
         now = counts(tracer)
         return ends - now["submitted_close"] - now["lost_close"]
     if not wait_until(lambda: left() == 0):
-        unseen = tracer.unseen()
+        unseen = tracer.unseen(left())
         check(0 <= left() <= unseen, f"{left()} of {ends} did not end, {unseen} unseen")
 
 
