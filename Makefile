@@ -114,6 +114,15 @@ TUF := \
 TUF_VERIFY := tuf/verify.c
 TUF_LIB := -ljansson -lcrypto
 
+# The protocol of a local agent: on top of TUF, and as pure.
+RC := \
+	rc/answer.c \
+	rc/apply.c \
+	rc/base64.c \
+	rc/path.c \
+	rc/rc.c \
+	rc/request.c
+
 conntraced_SRC := $(COMMON) \
 	common/bundle.c \
 	common/fnv.c \
@@ -202,13 +211,16 @@ conntrace-exporter_LIB := -lmsgpackc -lcap -lnl-3
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
 	common/fnv.c \
+	poller/handed.c \
 	poller/main.c \
 	poller/sandbox.c \
 	poller/schedule.c \
 	poller/source.c \
 	poller/source_dir.c \
+	poller/source_rc.c \
 	poller/source_tuf.c \
 	$(TUF) $(TUF_VERIFY) \
+	$(RC) rc/shelf.c \
 	common/bundle.c \
 	common/wholefile.c \
 	tuf/fetch.c \
@@ -218,11 +230,14 @@ conntrace-poller_LIB := -lmsgpackc -lcap $(TUF_LIB) -lcurl
 conntrace-verifier_SRC := $(COMMON) $(CHILD) \
 	$(SCHEMA) \
 	$(TUF) $(TUF_VERIFY) \
+	$(RC) rc/shelf.c \
 	common/bundle.c \
 	tuf/stock.c \
 	verifier/main.c \
+	verifier/outcome.c \
 	verifier/sandbox.c \
-	verifier/signed.c
+	verifier/signed.c \
+	verifier/signed_rc.c
 conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml $(TUF_LIB)
 
 conntrace_SRC := $(COMMON) \
@@ -275,15 +290,6 @@ conntrace_SRC := $(COMMON) \
 	supervisor/spawn.c \
 	verifier/keys.c
 conntrace_LIB := -lmsgpackc -lcap $(LIBBPF)
-
-# The protocol of a local agent: on top of TUF, and as pure.
-RC := \
-	rc/answer.c \
-	rc/apply.c \
-	rc/base64.c \
-	rc/path.c \
-	rc/rc.c \
-	rc/request.c
 
 conntrace-tuf_SRC := $(TUF) $(TUF_VERIFY) \
 	common/io.c \
@@ -396,6 +402,8 @@ test_rc_parts_SRC := rc/base64.c rc/path.c tuf/names.c
 test_rc_parts_LIB := -lcrypto
 test_rc_memory_SRC := $(test_rc_SRC) tests/tuf/scarce.c
 test_rc_memory_LIB := $(TUF_LIB) $(SCARCE_FLAGS)
+test_rc_shelf_SRC := $(test_rc_SRC) common/bundle.c rc/shelf.c tuf/stock.c
+test_rc_shelf_LIB := $(TUF_LIB)
 test_ring_SRC := exporter/ring.c
 test_probation_SRC := supervisor/probation.c
 test_rate_SRC := supervisor/rate.c

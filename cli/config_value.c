@@ -105,7 +105,8 @@ void config_value(const struct schema_key *key, const struct config *config, cha
 		[SCHEMA_DURATION] = put_duration, [SCHEMA_BUDGET] = put_budget,
 		[SCHEMA_PATH] = put_path,         [SCHEMA_FAMILIES] = put_families,
 		[SCHEMA_FILTERS] = put_filters,   [SCHEMA_URL] = put_plain,
-		[SCHEMA_LABEL] = put_plain,       [SCHEMA_LABELS] = put_groups,
+		[SCHEMA_AGENT] = put_plain,       [SCHEMA_LABEL] = put_plain,
+		[SCHEMA_LABELS] = put_groups,
 	};
 
 	put[key->type](key, config, out);

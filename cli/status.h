@@ -61,6 +61,9 @@ const char *status_source_kind(uint32_t kind);
 const char *status_poll_result(uint32_t result);
 const char *status_trust(uint32_t trust);
 
+/* Whether a source has such a role. */
+bool status_has_role(const struct msg_source *source, uint32_t role);
+
 /* Seconds since 1970 as "2026-11-26T08:00:00Z". */
 const char *status_time(uint64_t time_s, char out[STATUS_TIME_MAX]);
 

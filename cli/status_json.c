@@ -226,9 +226,11 @@ static void put_roles(struct jsonbuf *json, const struct msg_source *source)
 
 	jsonbuf_key(json, "roles");
 	jsonbuf_open(json, '[');
-	for (uint32_t role = 0; role < MSG_ROLES && source->kind == SOURCE_SIGNED; role++) {
+	for (uint32_t role = 0; role < MSG_ROLES; role++) {
 		uint64_t expires_s = source->in_force.expires_s[role];
 
+		if (!status_has_role(source, role))
+			continue;
 		jsonbuf_open(json, '{');
 		put_text(json, "role", status_role(role));
 		put_number(json, "version", source->in_force.versions[role]);

@@ -29,10 +29,19 @@ const char *status_role(uint32_t role)
 	return role < MSG_ROLES ? roles[role].name : "unknown";
 }
 
+bool status_has_role(const struct msg_source *source, uint32_t role)
+{
+	if (source->kind == SOURCE_AGENT)
+		return role == MSG_ROLE_ROOT || role == MSG_ROLE_TARGETS;
+	return source->kind == SOURCE_SIGNED;
+}
+
 const char *status_source_kind(uint32_t kind)
 {
-	static const char *const words[SOURCE_KIND_COUNT] = {
-		[SOURCE_NONE] = "none", [SOURCE_DIR] = "directory", [SOURCE_SIGNED] = "signed"};
+	static const char *const words[SOURCE_KIND_COUNT] = {[SOURCE_NONE] = "none",
+							     [SOURCE_DIR] = "directory",
+							     [SOURCE_SIGNED] = "signed",
+							     [SOURCE_AGENT] = "agent"};
 
 	return word(words, SOURCE_KIND_COUNT, kind);
 }

@@ -169,6 +169,8 @@ static void print_roles(const struct msg_source *source)
 	for (uint32_t role = 0; role < MSG_ROLES; role++) {
 		uint64_t expires_s = source->in_force.expires_s[role];
 
+		if (!status_has_role(source, role))
+			continue;
 		printf("%s %s %llu", role ? "," : "  in force:", status_role(role),
 		       (unsigned long long)source->in_force.versions[role]);
 		if (expires_s)
@@ -216,7 +218,7 @@ static void print_source(const struct status *status)
 	printf("\n");
 	if (source->error[0])
 		printf("  %s\n", safe(source->error));
-	if (source->kind == SOURCE_SIGNED)
+	if (source->kind == SOURCE_SIGNED || source->kind == SOURCE_AGENT)
 		print_roles(source);
 	print_parts(source);
 }

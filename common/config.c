@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -155,21 +156,72 @@ const char *config_url_wrong(const char *url)
 	return strpbrk(url, "?#@\\ \t\r\n") ? "has more than scheme, host, port and path" : NULL;
 }
 
+/* Behind http://, up to the port: 127.0.0.0/8 in four numbers, [::1] or localhost. */
+static bool is_loopback(const char *host, size_t len)
+{
+	char name[sizeof("127.255.255.255")];
+	struct in_addr address;
+
+	if (len >= sizeof(name))
+		return false;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	return strcmp(name, "localhost") == 0 || strcmp(name, "[::1]") == 0 ||
+	       (inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
+/* "", ":PORT", and a slash at the end or not. */
+static bool is_port(const char *text)
+{
+	unsigned long port = 1;
+	char *end = (char *)(uintptr_t)text;
+
+	if (text[0] == ':' && text[1] >= '1' && text[1] <= '9')
+		port = strtoul(text + 1, &end, 10);
+	return port <= UINT16_MAX && strcmp(end + (end[0] == '/'), "") == 0;
+}
+
+const char *config_rc_wrong(const char *url)
+{
+	const char *host = url + strlen("http://");
+	size_t len;
+
+	if (strncmp(url, "unix:///", 8) == 0)
+		return url[8] ? NULL : "names nothing";
+	if (strncmp(url, "http://", 7) != 0)
+		return "begins with neither http:// nor unix:///";
+	len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+	if (!is_loopback(host, len))
+		return "is not on this host: 127.0.0.1, [::1] or localhost";
+	return is_port(host + len) ? NULL : "has more than host and port, or no such port";
+}
+
+const char *config_signed_place(const struct config_source *source)
+{
+	return source->url[0] ? source->url : source->rc;
+}
+
 bool config_polls(const struct config *config)
 {
-	return config->source.dir[0] || config->source.url[0];
+	return config->source.dir[0] || config_signed_place(&config->source)[0];
 }
 
 static const char *source_inconsistent(const struct config_source *source)
 {
+	const bool is_signed = config_signed_place(source)[0] != '\0';
+
 	if (!path_ok(source->dir, "") || !path_ok(source->root, "") || !path_ok(source->ca, ""))
 		return "source: a path is not absolute";
 	if (source->url[0] && config_url_wrong(source->url))
 		return "source.url is none";
-	if (source->dir[0] && source->url[0])
-		return "source.dir and source.url are both set: configuration has one source";
-	if (source->url[0] && !source->root[0])
-		return "source.url is set, but not source.root: the root that is trusted";
+	if (source->rc[0] && config_rc_wrong(source->rc))
+		return "source.rc is none";
+	if ((source->dir[0] != 0) + (source->url[0] != 0) + (source->rc[0] != 0) > 1)
+		return "source: more than one of dir, url and rc is set: configuration has one "
+		       "source";
+	if (is_signed && !source->root[0])
+		return "source.url or source.rc is set, but not source.root: the root that is "
+		       "trusted";
 	if (source->host[0] && config_label_wrong(source->host))
 		return "source.host is no name";
 	if (source->group_count > CONFIG_GROUPS_MAX)

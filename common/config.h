@@ -87,12 +87,14 @@ struct config_group {
 	char name[CONFIG_LABEL_MAX];
 };
 
-/* Where configuration comes from besides the local file: at most one of dir and url is set. */
+/* Where configuration comes from besides the local file: at most one of dir, url and rc is set.
+ */
 struct config_source {
 	uint32_t interval_ms;
 	char dir[CONFIG_PATH_MAX];   /* absolute; "": none */
 	char url[CONFIG_PATH_MAX];   /* https://... or file:///...; "": none */
-	char root[CONFIG_PATH_MAX];  /* absolute: the trusted root, set with url */
+	char rc[CONFIG_PATH_MAX];    /* http://LOOPBACK[:PORT] or unix:///...; "": none */
+	char root[CONFIG_PATH_MAX];  /* absolute: the trusted root, set with url and rc */
 	char ca[CONFIG_PATH_MAX];    /* absolute: certificates to trust; "": the system's */
 	char host[CONFIG_LABEL_MAX]; /* whose part is host/NAME.yaml; "": none */
 	uint32_t group_count;
@@ -159,6 +161,12 @@ const char *config_label_wrong(const char *name);
 
 /* What is wrong with the URL of a source, NULL if nothing is. */
 const char *config_url_wrong(const char *url);
+
+/* The same of source.rc: a local agent, since nothing protects what is said to another host. */
+const char *config_rc_wrong(const char *url);
+
+/* Where what is signed comes from: url or rc; "": nowhere. */
+const char *config_signed_place(const struct config_source *source);
 
 /* Whether there is something to poll. */
 bool config_polls(const struct config *config);

@@ -71,6 +71,7 @@ static const struct msgfmt_field config_source_fields[] = {
 	UINT(config_source, interval_ms, CONFIG_POLL_MS_MIN, CONFIG_POLL_MS_MAX),
 	STRING(config_source, dir),
 	STRING(config_source, url),
+	STRING(config_source, rc),
 	STRING(config_source, root),
 	STRING(config_source, ca),
 	STRING(config_source, host),

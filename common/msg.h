@@ -375,6 +375,7 @@ enum source_kind {
 	SOURCE_NONE,
 	SOURCE_DIR,
 	SOURCE_SIGNED,
+	SOURCE_AGENT, /* signed, too */
 	SOURCE_KIND_COUNT,
 };
 

@@ -17,6 +17,7 @@
 #include "poller/schedule.h"
 #include "poller/source.h"
 #include "poller/source_dir.h"
+#include "poller/source_rc.h"
 #include "poller/source_tuf.h"
 
 struct poller {
@@ -183,6 +184,8 @@ static const struct source *source_of(const struct config *config)
 {
 	if (config->source.url[0])
 		return &source_tuf;
+	if (config->source.rc[0])
+		return &source_rc;
 	return config->source.dir[0] ? &source_dir : NULL;
 }
 

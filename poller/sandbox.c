@@ -43,6 +43,7 @@ static const struct seccomp_rule allowed[] = {
 	SECCOMP_ALLOW_IF(mmap, 2, PROT_EXEC, 0),
 	SECCOMP_ALLOW(munmap),
 	SECCOMP_ALLOW(mremap),
+	SECCOMP_ALLOW(sysinfo), /* qsort() of more than 1 KiB asks how much there is */
 	SECCOMP_ALLOW(getrandom),
 	SECCOMP_ALLOW(futex), /* OpenSSL, once for each of its tables */
 	/* the end */
@@ -88,16 +89,38 @@ static const struct seccomp_rule for_network[] = {
 	SECCOMP_ALLOW_IF(mprotect, 2, PROT_EXEC, 0),
 };
 
+static const struct seccomp_rule for_unix_socket[] = {
+	SECCOMP_ALLOW_IF(socket, 0, UINT32_MAX, AF_UNIX),
+	SECCOMP_ALLOW_IF(socketpair, 0, UINT32_MAX, AF_UNIX),
+	SECCOMP_ALLOW(connect),
+	SECCOMP_ALLOW(getsockname),
+	SECCOMP_ALLOW(getpeername),
+	SECCOMP_ALLOW(getsockopt),
+	SECCOMP_ALLOW(setsockopt),
+	SECCOMP_ALLOW(sendto),
+	SECCOMP_ALLOW(recvfrom),
+	SECCOMP_ALLOW_IF(ioctl, 1, UINT32_MAX, FIONREAD),
+	SECCOMP_ALLOW(rt_sigaction),
+};
+
 #define COUNT(rules) (sizeof(rules) / sizeof((rules)[0]))
 
 /* Only one filter can be installed, for the first one forbids the second. */
-static int apply_rules(bool network)
+static int apply_rules(const struct sandbox_needs *needs)
 {
-	struct seccomp_rule rules[COUNT(allowed) + COUNT(for_network)];
+	struct seccomp_rule rules[COUNT(allowed) + COUNT(for_network) + COUNT(for_unix_socket)];
+	size_t count = COUNT(allowed);
 
 	memcpy(rules, allowed, sizeof(allowed));
-	memcpy(rules + COUNT(allowed), for_network, sizeof(for_network));
-	return seccomp_apply(rules, network ? COUNT(rules) : COUNT(allowed));
+	if (needs->network) {
+		memcpy(rules + count, for_network, sizeof(for_network));
+		count += COUNT(for_network);
+	}
+	if (needs->unix_socket) {
+		memcpy(rules + count, for_unix_socket, sizeof(for_unix_socket));
+		count += COUNT(for_unix_socket);
+	}
+	return seccomp_apply(rules, count);
 }
 
 int sandbox_enter(const struct sandbox_needs *needs, const char **what)
@@ -108,5 +131,5 @@ int sandbox_enter(const struct sandbox_needs *needs, const char **what)
 	if (err < 0)
 		return err;
 	*what = "seccomp";
-	return apply_rules(needs->network);
+	return apply_rules(needs);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/bundle.h"
 #include "common/msg.h"
 #include "poller/sandbox.h"
 
@@ -42,6 +43,15 @@ struct source_look {
 /* A number that differs when what was found does (FNV-1a, 64 bits; equal content is what is asked,
    nobody is kept from making collisions who could not also write the content). */
 uint64_t source_look_hash(const struct source_look *look);
+
+/* What was found is a bundle, which stays the source's. */
+void source_look_bundle(struct source_look *look, const struct bundle *bundle);
+
+/* How long to leave a server alone that asks for so many seconds, within reason; 0 for 0. */
+uint32_t source_wait_ms(uint32_t retry_after_s);
+
+/* The port of a URL with a host, or another one if it names none. */
+uint16_t source_port(const char *url, uint16_t otherwise);
 
 /* What a look returns that failed, when why says it all. */
 #define SOURCE_FAILED (-EBADMSG)

@@ -12,16 +12,15 @@
 #include <unistd.h>
 
 #include "common/bundle.h"
-#include "common/memfd.h"
+#include "poller/handed.h"
 #include "tuf/fetch.h"
 #include "tuf/metadata.h"
 #include "tuf/stock.h"
 #include "tuf/tuf.h"
 
-#define TIMEOUT_S     30u /* of one request */
-#define HTTPS_PORT    443u
-#define DNS_PORT      53u
-#define RETRY_AFTER_S 3600u /* no server may ask for more */
+#define TIMEOUT_S  30u /* of one request */
+#define HTTPS_PORT 443u
+#define DNS_PORT   53u
 
 /* A file that came from the repository since this process began. */
 struct fetched {
@@ -35,11 +34,7 @@ struct fetched {
 struct repository {
 	const struct config_source *from;
 	char metadata_url[CONFIG_PATH_MAX + 16], targets_url[CONFIG_PATH_MAX + 16];
-	char *root;
-	size_t root_len;
-	char *stored; /* a bundle, that store points into */
-	size_t store_len;
-	struct stock store;
+	struct handed handed;
 	uint32_t count;
 	struct fetched files[STOCK_FILES_MAX];
 	struct fetched *last;      /* that answered; NULL: the store did */
@@ -153,11 +148,11 @@ static void on_load(struct repository *repo, const struct tuf_want *want)
 	struct fetched *file = find_name(repo, want->name);
 
 	if (strcmp(want->name, "root.json") == 0)
-		tuf_feed(repo->tuf, TUF_ANSWER_OK, repo->root, repo->root_len);
+		tuf_feed(repo->tuf, TUF_ANSWER_OK, repo->handed.root, repo->handed.root_len);
 	else if (file)
 		feed_fetched(repo, file);
 	else
-		feed_stored(repo, stock_latest(&repo->store, want->name, false));
+		feed_stored(repo, stock_latest(&repo->handed.store, want->name, false));
 }
 
 /* From the server. */
@@ -193,7 +188,7 @@ static void fetch(struct repository *repo, const char *prefix, const struct tuf_
 static void on_fetch(struct repository *repo, const struct tuf_want *want)
 {
 	bool root = strcmp(want->name, "root.json") == 0;
-	const struct stock_file *stored = root ? stock_find(&repo->store, want->url) : NULL;
+	const struct stock_file *stored = root ? stock_find(&repo->handed.store, want->url) : NULL;
 	struct fetched *fetched = root ? find_key(repo, BUNDLE_METADATA, want->url) : NULL;
 	char none[FETCH_ETAG_MAX] = "";
 
@@ -222,7 +217,7 @@ static void on_fetch_file(struct repository *repo, const struct tuf_want *want)
 	const struct tuf_digest *listed = &want->target->digest;
 	struct fetched *fetched = find_target(repo, listed);
 	const struct stock_file *stored =
-		fetched ? NULL : stock_target(&repo->store, listed, false);
+		fetched ? NULL : stock_target(&repo->handed.store, listed, false);
 	char none[FETCH_ETAG_MAX] = "";
 
 	if (fetched)
@@ -308,10 +303,7 @@ static int say_failure(struct repository *repo, struct source_look *look)
 
 	snprintf(look->why, sizeof(look->why), "%.20s: %.150s%s%.80s", tuf_result_name(why->result),
 		 why->text, unreachable ? ": " : "", unreachable ? repo->options.why : "");
-	if (repo->options.retry_after_s)
-		look->wait_ms = 1000 * (repo->options.retry_after_s < RETRY_AFTER_S
-						? repo->options.retry_after_s
-						: RETRY_AFTER_S);
+	look->wait_ms = source_wait_ms(repo->options.retry_after_s);
 	return unreachable && is_unimplemented(repo) ? SOURCE_UNIMPLEMENTED : SOURCE_FAILED;
 }
 
@@ -335,14 +327,7 @@ static int run(struct repository *repo, struct source_look *look)
 		err = bundle_up(repo);
 		if (err)
 			return err;
-		look->found = true;
-		look->what = (struct msg_candidate){
-			.kind = CANDIDATE_BUNDLE,
-			.part_count = 1,
-			.parts = {
-				{.name = "bundle", .len_bytes = (uint32_t)repo->bundle.len_bytes}}};
-		look->bytes = repo->bundle.bytes;
-		look->len_bytes = repo->bundle.len_bytes;
+		source_look_bundle(look, &repo->bundle);
 	}
 	return well ? 0 : say_failure(repo, look);
 }
@@ -376,16 +361,6 @@ static int refuse(char *why, size_t cap, int err, const char *what, const char *
 	return err;
 }
 
-static int read_all(int fd, char **bytes, size_t *len)
-{
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -EPROTO;
-	*len = (size_t)st.st_size;
-	return memfd_read(fd, *len, bytes);
-}
-
 static int add_room(struct sandbox_needs *needs, const char *path, char *why, size_t cap)
 {
 	int fd = open(path, O_PATH | O_CLOEXEC);
@@ -394,19 +369,6 @@ static int add_room(struct sandbox_needs *needs, const char *path, char *why, si
 		return refuse(why, cap, -errno, "source", path);
 	needs->rooms[needs->room_count++].fd = fd;
 	return 0;
-}
-
-/* Behind https:// and before the path, the number behind the last colon. */
-static uint16_t port_of(const char *url)
-{
-	const char *host = url + strlen("https://");
-	const char *end = host + strcspn(host, "/");
-	const char *colon = memrchr(host, ':', (size_t)(end - host));
-	const char *bracket = memrchr(host, ']', (size_t)(end - host));
-	unsigned long port =
-		colon && (!bracket || colon > bracket) ? strtoul(colon + 1, NULL, 10) : HTTPS_PORT;
-
-	return port && port <= UINT16_MAX ? (uint16_t)port : HTTPS_PORT;
 }
 
 /* Names are looked up by files of /etc, which may be replaced at any time; one of them may be a
@@ -425,7 +387,7 @@ static int need_network(struct repository *repo, struct sandbox_needs *needs, ch
 	if (!err && repo->from->ca[0])
 		err = add_room(needs, repo->from->ca, why, cap);
 	needs->network = true;
-	needs->ports[needs->port_count++] = port_of(repo->from->url);
+	needs->ports[needs->port_count++] = source_port(repo->from->url, HTTPS_PORT);
 	needs->ports[needs->port_count++] = DNS_PORT;
 	return err;
 }
@@ -464,13 +426,7 @@ static int open_repository(const struct source_setup *setup, struct sandbox_need
 
 	*self = &repo;
 	repo.from = &setup->config->source;
-	err = tuf_process_init();
-	if (!err)
-		err = read_all(setup->root_fd, &repo.root, &repo.root_len);
-	if (!err)
-		err = read_all(setup->store_fd, &repo.stored, &repo.store_len);
-	if (!err)
-		err = stock_read(&repo.store, repo.stored, repo.store_len);
+	err = handed_read(&repo.handed, setup);
 	if (err)
 		return refuse(why, cap, err, "source", "what is stored of it");
 	err = open_fetch(&repo, setup);

@@ -31,6 +31,9 @@
 
 #define RC_URL_PATH "/v0.7/config"
 
+/* What conntrace's own configuration is called among an agent's products. */
+#define RC_PRODUCT "CONNTRACE"
+
 #define RC_PRODUCTS_MAX 8u
 #define RC_FILES_MAX    32u         /* in force */
 #define RC_BYTES_MAX    (1u << 20)  /* of the files in force, all together */

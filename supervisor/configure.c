@@ -207,7 +207,7 @@ static void follow_source(struct supervisor *sup, const struct config *old)
 
 	conf->held = false;
 	if (strcmp(old->source.dir, new->dir) == 0 && strcmp(old->source.url, new->url) == 0 &&
-	    strcmp(old->source.root, new->root) == 0)
+	    strcmp(old->source.rc, new->rc) == 0 && strcmp(old->source.root, new->root) == 0)
 		return;
 	texts_drop(&conf->source);
 	texts_drop(&conf->waiting);

@@ -146,7 +146,7 @@ static void equip_directory(struct proc *proc)
 
 static void equip_poller(struct proc *proc)
 {
-	if (proc->sup->configure.current.config.source.url[0])
+	if (config_signed_place(&proc->sup->configure.current.config.source)[0])
 		equip_signed(proc);
 	else
 		equip_directory(proc);

@@ -76,7 +76,8 @@ static bool is_followed(const struct remote *remote, const struct config_source 
 			const char *bytes, size_t len)
 {
 	char *before = NULL;
-	bool same = remote->root_fd >= 0 && strcmp(remote->url, source->url) == 0 &&
+	bool same = remote->root_fd >= 0 &&
+		    strcmp(remote->place, config_signed_place(source)) == 0 &&
 		    remote->root_len == len && memfd_read(remote->root_fd, len, &before) == 0 &&
 		    memcmp(before, bytes, len) == 0;
 
@@ -93,7 +94,7 @@ static bool open_signed(struct supervisor *sup, const char *bytes, size_t len)
 	remote_close(sup);
 	remote->root_fd = memfd_seal("root", bytes, len);
 	remote->root_len = (uint32_t)len;
-	snprintf(remote->url, sizeof(remote->url), "%s", source_of(sup)->url);
+	snprintf(remote->place, sizeof(remote->place), "%s", config_signed_place(source_of(sup)));
 	if (remote->root_fd < 0) {
 		remote->root_err = remote->root_fd;
 		remote->root_fd = -1;
@@ -111,7 +112,7 @@ bool remote_follow(struct supervisor *sup)
 	bool found = false;
 	int err;
 
-	if (!source->url[0]) {
+	if (!config_signed_place(source)[0]) {
 		remote_close(sup);
 		return false;
 	}
@@ -271,7 +272,7 @@ bool remote_is_degraded(const struct supervisor *sup)
 {
 	const struct remote *remote = &sup->remote;
 	uint64_t now = now_s();
-	bool degraded = source_of(sup)->url[0] && !remote_is_signed(sup);
+	bool degraded = config_signed_place(source_of(sup))[0] && !remote_is_signed(sup);
 
 	if (!remote_is_signed(sup))
 		return degraded;
@@ -287,13 +288,17 @@ void remote_status(const struct supervisor *sup, struct msg_source *source)
 	const struct remote *remote = &sup->remote;
 	const struct config_source *from = source_of(sup);
 
-	source->kind = from->url[0] ? SOURCE_SIGNED : from->dir[0] ? SOURCE_DIR : SOURCE_NONE;
+	source->kind = from->url[0]   ? SOURCE_SIGNED
+		       : from->rc[0]  ? SOURCE_AGENT
+		       : from->dir[0] ? SOURCE_DIR
+				      : SOURCE_NONE;
 	source->polled = remote->polled;
 	source->now_s = now_s();
 	source->degraded = remote_is_degraded(sup);
 	source->in_force = remote->in_force;
 	source->last = remote->last;
-	snprintf(source->place, sizeof(source->place), "%s", from->url[0] ? from->url : from->dir);
+	snprintf(source->place, sizeof(source->place), "%s",
+		 from->dir[0] ? from->dir : config_signed_place(from));
 	memcpy(source->store, remote->store.trouble, sizeof(source->store));
 	if (remote->root_err)
 		snprintf(source->store, sizeof(source->store), "the trusted root: %s",

@@ -107,8 +107,8 @@ struct rollout {
 
 /* Where configuration comes from besides the local file, and what became of it. remote.c */
 struct remote {
-	char url[CONFIG_PATH_MAX]; /* that store and root are of */
-	int root_fd;               /* memfd: the trusted root; -1 = none, root_err says why */
+	char place[CONFIG_PATH_MAX]; /* that store and root are of */
+	int root_fd;                 /* memfd: the trusted root; -1 = none, root_err says why */
 	uint32_t root_len;
 	int root_err;
 	struct store store;

@@ -18,7 +18,9 @@ struct fetch_options {
 	const char *ca_file; /* certificates to trust in place of the system's; NULL: those */
 	uint32_t timeout_s;  /* of one request, from 1 to FETCH_TIMEOUT_MAX; all together ten times
 				that, from fetch_open() */
-	bool loopback_http;  /* plain http:// to 127.0.0.0/8, ::1 and localhost: for tests */
+	bool loopback_http;  /* plain http:// to 127.0.0.0/8, ::1 and localhost */
+	const char *unix_socket; /* that requests go to, whatever host a URL names; NULL: to that
+				    host */
 	/*
 	 * Called at least once a second while a request is under way; false ends it. NULL: nobody
 	 * wants to know.
@@ -65,6 +67,14 @@ int fetch_get(struct fetch *fetch, const char *base, const char *relative, size_
  */
 int fetch_get_changed(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
 		      char etag[FETCH_ETAG_MAX], char **bytes, size_t *len);
+
+/*
+ * Post JSON to base/relative, of http. Returns 0 if the server answered, with whatever
+ * options->status; *bytes is malloc'ed (the caller frees it), empty unless that is 200. -EFBIG,
+ * -EIO as fetch_get().
+ */
+int fetch_post(struct fetch *fetch, const char *base, const char *relative, const char *json,
+	       size_t max_bytes, char **bytes, size_t *len);
 
 /* The time for all requests together begins anew. */
 void fetch_start(struct fetch *fetch);

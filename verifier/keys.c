@@ -31,6 +31,7 @@ static const struct schema_key keys[] = {
 	{"output.path", SCHEMA_PATH, LOCAL, AT(output_path), "\"-\"", NULL, NULL, output},
 	{"source.dir", SCHEMA_PATH, LOCAL, AT(source.dir), NULL, NULL, NULL, nothing},
 	{"source.url", SCHEMA_URL, LOCAL, AT(source.url), NULL, NULL, NULL, NULL},
+	{"source.rc", SCHEMA_AGENT, LOCAL, AT(source.rc), NULL, NULL, NULL, NULL},
 	{"source.root", SCHEMA_PATH, LOCAL, AT(source.root), NULL, NULL, NULL, nothing},
 	{"source.ca", SCHEMA_PATH, LOCAL, AT(source.ca), NULL, NULL, NULL, nothing},
 	{"source.groups", SCHEMA_LABELS, LOCAL, AT(source.groups), "[]", NULL, NULL, NULL},

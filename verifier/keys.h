@@ -19,6 +19,7 @@ enum schema_type {
 	SCHEMA_BUDGET,   /* bytes from least to most: config_apply_budget() */
 	SCHEMA_PATH,     /* absolute, or the one word in `among` */
 	SCHEMA_URL,      /* of a source */
+	SCHEMA_AGENT,    /* likewise: of a local agent */
 	SCHEMA_LABEL,    /* name of a host */
 	SCHEMA_LABELS,   /* list of groups */
 	SCHEMA_FAMILIES, /* list of those in `among`, bit by position */

@@ -14,6 +14,7 @@
 #include "verifier/sandbox.h"
 #include "verifier/schema.h"
 #include "verifier/signed.h"
+#include "verifier/signed_rc.h"
 
 /* The texts of one CHECK: blocks of memory, and where each text lies in them. */
 struct request {
@@ -112,12 +113,12 @@ static int read_signed(struct verifier *verifier, const struct msg_check *check,
 	input.store = bytes_of(verifier, check, CHECK_STORE);
 	if (!input.offline)
 		input.bundle = bytes_of(verifier, check, CHECK_BUNDLE);
-	err = signed_verify(&input, source, result);
+	err = source->rc[0] ? signed_rc_verify(&input, result)
+			    : signed_verify(&input, source, result);
 	memcpy(request->parts, result->parts, sizeof(result->parts));
 	request->part_count = result->part_count;
 	return err;
 }
-_Static_assert(SIGNED_PARTS_MAX <= MSG_PARTS_MAX, "verifier: parts of signed configuration");
 
 /* What was fetched and can't be believed is an error; what is stored and can't be is left out. */
 static void tell_trust(struct verifier *verifier, const struct msg_check *check)
@@ -214,7 +215,7 @@ static int handle_signed(struct verifier *verifier, const struct msg_check *chec
 	struct config_source source;
 	int err = check_texts(verifier, 0);
 
-	if (err || verifier->errors.total || !config->source.url[0])
+	if (err || verifier->errors.total || !config_signed_place(&config->source)[0])
 		return err;
 	source = config->source;
 	if (!source.host[0])

@@ -142,14 +142,24 @@ static void refuse_text(const struct value *v, const struct node *node, const ch
 		   errors_quote(node->text, quoted), wrong);
 }
 
-static void read_url(const struct value *v)
+/* A text is taken if nothing is wrong with it. */
+static void read_place(const struct value *v, const char *wrong)
 {
-	const char *wrong = config_url_wrong(v->node->text);
-
 	if (wrong)
 		refuse_text(v, v->node, wrong);
 	else
-		memcpy(v->config->source.url, v->node->text, strlen(v->node->text) + 1);
+		memcpy((char *)v->config + v->key->offset, v->node->text,
+		       strlen(v->node->text) + 1);
+}
+
+static void read_url(const struct value *v)
+{
+	read_place(v, config_url_wrong(v->node->text));
+}
+
+static void read_agent(const struct value *v)
+{
+	read_place(v, config_rc_wrong(v->node->text));
 }
 
 static void read_label(const struct value *v)
@@ -223,6 +233,7 @@ static const struct {
 	[SCHEMA_BUDGET] = {NODE_SCALAR, "a size, as in 16MiB", read_budget},
 	[SCHEMA_PATH] = {NODE_SCALAR, "a path (a single - goes in quotes)", read_path},
 	[SCHEMA_URL] = {NODE_SCALAR, "a URL", read_url},
+	[SCHEMA_AGENT] = {NODE_SCALAR, "a URL", read_agent},
 	[SCHEMA_LABEL] = {NODE_SCALAR, "a name", read_label},
 	[SCHEMA_LABELS] = {NODE_LIST, "a list, as in [web, db]", read_labels},
 	[SCHEMA_FAMILIES] = {NODE_LIST, "a list, as in [ipv4, ipv6]", read_families},

@@ -9,9 +9,7 @@
 
 #include "common/bundle.h"
 #include "tuf/metadata.h"
-
-/* A clock is corrected now and then: only further back than this is suspect. */
-#define CLOCK_BACK_S 60
+#include "verifier/outcome.h"
 
 /* The last time that something was accepted, and how far the versions had come. */
 struct memory {
@@ -103,32 +101,12 @@ static void write_memory(const struct memory *memory, char text[MSG_FLOOR_MAX])
 /* --- what the store is to have ------------------------------------------------------------------
  */
 
-/* A name that is there already only gains a reason. */
 static void list_file(struct run *run, const char *name, uint32_t why,
 		      const struct stock_file *fetched)
 {
-	struct signed_result *result = run->result;
-	struct signed_file *file;
-
-	for (uint32_t i = 0; i < result->file_count; i++) {
-		file = &result->files[i];
-		if (strcmp(file->name, name) != 0)
-			continue;
-		file->why |= why;
-		return;
-	}
-	if (result->file_count == STOCK_FILES_MAX || strlen(name) >= MSG_FILE_NAME_MAX) {
-		run->full = true;
-		return;
-	}
-	file = &result->files[result->file_count++];
-	snprintf(file->name, sizeof(file->name), "%s", name);
-	file->why = why;
-	file->bytes = fetched ? fetched->bytes : NULL;
-	file->len_bytes = fetched ? fetched->len_bytes : 0;
+	run->full = !outcome_list_file(run->result, name, why, fetched) || run->full;
 }
 
-/* What came goes first: it replaces what is stored under the same name. */
 static void list_files(struct run *run)
 {
 	for (uint32_t i = 0; i < run->answer_count; i++)
@@ -137,14 +115,7 @@ static void list_files(struct run *run)
 	for (uint32_t i = 0; i < run->target_count; i++)
 		list_file(run, run->targets[i].stored, FILE_NEW,
 			  run->targets[i].fetched ? run->targets[i].file : NULL);
-	for (uint32_t i = 0; i < run->store.count; i++) {
-		const struct stock_file *file = &run->store.files[i];
-
-		if (stock_is_root(file->name))
-			list_file(run, file->name, FILE_LATEST, NULL);
-		else if (file->in_force)
-			list_file(run, file->name, FILE_IN_FORCE, NULL);
-	}
+	run->full = !outcome_list_stored(run->result, &run->store) || run->full;
 }
 
 /* --- answers to the state machine ----------------------------------------------------------------
@@ -287,31 +258,6 @@ static enum tuf_want_kind drive(struct run *run)
 /* --- a run ---------------------------------------------------------------------------------------
  */
 
-static const enum trust trusts[TUF_RESULTS] = {
-	[TUF_OK] = TRUST_accepted,
-	[TUF_MALFORMED] = TRUST_malformed,
-	[TUF_UNTRUSTED] = TRUST_untrusted,
-	[TUF_ROLLBACK] = TRUST_rollback,
-	[TUF_EXPIRED] = TRUST_expired,
-	[TUF_TOO_LARGE] = TRUST_too_large,
-	[TUF_UNREACHABLE] = TRUST_incomplete,
-	[TUF_UNSTORED] = TRUST_too_large,
-	[TUF_NO_MEMORY] = TRUST_failed,
-};
-
-static void tell(struct signed_result *result, enum trust trust, const char *why)
-{
-	result->told.trust = trust;
-	snprintf(result->told.why, sizeof(result->told.why), "%.255s", why);
-}
-
-static void tell_failure(struct run *run)
-{
-	const struct tuf_why *why = tuf_why(run->tuf);
-
-	tell(run->result, trusts[why->result], why->text);
-}
-
 static void tell_versions(struct run *run)
 {
 	struct msg_signed *told = &run->result->told;
@@ -322,13 +268,10 @@ static void tell_versions(struct run *run)
 	told->versions[MSG_ROLE_TIMESTAMP] = v.timestamp;
 	told->versions[MSG_ROLE_SNAPSHOT] = v.snapshot;
 	told->versions[MSG_ROLE_TARGETS] = v.targets;
-	told->expires_s[MSG_ROLE_ROOT] = v.root_expires_s > 0 ? (uint64_t)v.root_expires_s : 0;
-	told->expires_s[MSG_ROLE_TIMESTAMP] =
-		v.timestamp_expires_s > 0 ? (uint64_t)v.timestamp_expires_s : 0;
-	told->expires_s[MSG_ROLE_SNAPSHOT] =
-		v.snapshot_expires_s > 0 ? (uint64_t)v.snapshot_expires_s : 0;
-	told->expires_s[MSG_ROLE_TARGETS] =
-		v.targets_expires_s > 0 ? (uint64_t)v.targets_expires_s : 0;
+	told->expires_s[MSG_ROLE_ROOT] = outcome_expiry(v.root_expires_s);
+	told->expires_s[MSG_ROLE_TIMESTAMP] = outcome_expiry(v.timestamp_expires_s);
+	told->expires_s[MSG_ROLE_SNAPSHOT] = outcome_expiry(v.snapshot_expires_s);
+	told->expires_s[MSG_ROLE_TARGETS] = outcome_expiry(v.targets_expires_s);
 }
 
 /* Brings a fresh state machine up to the targets. */
@@ -382,26 +325,6 @@ static bool take_parts(struct run *run, const struct config_source *source)
 _Static_assert(CONFIG_LABEL_MAX - 1 + sizeof("group/.yaml") <= CONFIG_NAME_MAX,
 	       "signed: a part's name");
 
-/* Returns whether the clock can be believed. */
-static bool check_clock(struct run *run)
-{
-	int64_t now_s = run->input->now_s;
-	const char *what = now_s < BUILT_S ? "this program was built"
-			   : now_s < run->memory.time_s - CLOCK_BACK_S
-				   ? "it last accepted something"
-				   : NULL;
-	char why[MSG_TEXT_MAX];
-
-	if (!what)
-		return true;
-	snprintf(why, sizeof(why),
-		 "this host's clock is behind the time at which %s: nothing new is accepted "
-		 "until it is right",
-		 what);
-	tell(run->result, TRUST_clock, why);
-	return false;
-}
-
 static void end_online(struct run *run, bool well)
 {
 	struct memory memory = run->memory;
@@ -410,12 +333,12 @@ static void end_online(struct run *run, bool well)
 	if (!run->tuf)
 		return;
 	if (!well)
-		tell_failure(run);
+		outcome_refuse(run->result, tuf_why(run->tuf));
 	else if (run->full)
-		tell(run->result, TRUST_too_large,
-		     "more files than there is room for: install a newer root");
+		outcome_tell(run->result, TRUST_too_large,
+			     "more files than there is room for: install a newer root");
 	else
-		tell(run->result, TRUST_accepted, "");
+		outcome_tell(run->result, TRUST_accepted, "");
 	if (run->result->told.trust == TRUST_accepted)
 		memory.time_s = run->input->now_s;
 	else
@@ -432,11 +355,11 @@ static void run_online(struct run *run, const struct config_source *source)
 
 	(void)stock_mark(&run->store);
 	if (stock_read(&run->bundle, bundle->bytes, bundle->len_bytes) < 0) {
-		tell(run->result, TRUST_malformed, "what the poller sent is no bundle");
+		outcome_tell(run->result, TRUST_malformed, "what the poller sent is no bundle");
 		list_files(run);
 		return;
 	}
-	if (!check_clock(run)) {
+	if (!outcome_check_clock(run->result, run->input->now_s, run->memory.time_s)) {
 		list_files(run);
 		return;
 	}
@@ -472,14 +395,14 @@ static void run_offline(struct run *run, const struct config_source *source)
 	uint32_t named = stock_mark(&run->store);
 
 	if (!named) {
-		tell(run->result, TRUST_none, "");
+		outcome_tell(run->result, TRUST_none, "");
 	} else if (!is_whole(&run->store, named)) {
-		tell(run->result, TRUST_untrusted, "a file is gone or was changed");
+		outcome_tell(run->result, TRUST_untrusted, "a file is gone or was changed");
 	} else if (refresh(run) == TUF_READY && take_parts(run, source)) {
-		tell(run->result, TRUST_accepted, "");
+		outcome_tell(run->result, TRUST_accepted, "");
 	} else {
 		if (run->tuf)
-			tell_failure(run);
+			outcome_refuse(run->result, tuf_why(run->tuf));
 		run->result->part_count = 0;
 	}
 	run->result->file_count = 0;
@@ -495,7 +418,7 @@ int signed_verify(const struct signed_input *input, const struct config_source *
 	memset(result, 0, sizeof(*result));
 	run.input = input;
 	run.result = result;
-	tell(result, TRUST_failed, "out of memory");
+	outcome_tell(result, TRUST_failed, "out of memory");
 	err = stock_read(&run.store, input->store.bytes, input->store.len_bytes);
 	if (err)
 		return err;

@@ -15,8 +15,9 @@
 #include "tuf/stock.h"
 #include "verifier/schema.h"
 
-/* base.yaml, one for each group, one for the host. */
-#define SIGNED_PARTS_MAX (CONFIG_GROUPS_MAX + 2u)
+/* base.yaml, one for each group, one for the host; or what a local agent has. */
+#define SIGNED_PARTS_MAX MSG_PARTS_MAX
+_Static_assert(SIGNED_PARTS_MAX >= CONFIG_GROUPS_MAX + 2u, "signed: room for all parts");
 
 struct signed_bytes {
 	const char *bytes;

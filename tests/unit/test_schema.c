@@ -133,6 +133,25 @@ static void test_schema_reads_a_signed_source(void **state)
 	assert_string_equal(config.source.groups[1].name, "db-1");
 }
 
+static void test_schema_reads_a_local_agent(void **state)
+{
+	static const char *const places[] = {"http://127.0.0.1:8126", "http://127.1.2.3",
+					     "http://localhost:1/", "http://[::1]:65535/",
+					     "unix:///run/agent.sock"};
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(places); i++) {
+		struct config config;
+
+		snprintf(text, sizeof(text), "source: {rc: '%s', root: /r}", places[i]);
+		config = valid(text);
+		assert_string_equal(config.source.rc, places[i]);
+		assert_string_equal(config_signed_place(&config.source), places[i]);
+		assert_true(config_polls(&config));
+	}
+}
+
 static void test_schema_refuses_what_is_no_source(void **state)
 {
 	static const char *const texts[] = {
@@ -143,11 +162,27 @@ static void test_schema_refuses_what_is_no_source(void **state)
 		"source: {url: 'file://b', root: /r}",              /* relative */
 		"source: {url: 'https://a@b/', root: /r}",          /* a password */
 		"source: {url: 'https://b/?c', root: /r}",          /* more than a path */
-		"source: {groups: [../a]}",                         /* leads elsewhere */
-		"source: {groups: [web, web]}",                     /* twice */
-		"source: {groups: web}",                            /* no list */
-		"source: {host: .hidden}",                          /* a hidden file */
-		"source: {host: a/b}",                              /* two parts */
+		"source: {rc: 'http://127.0.0.1'}",                 /* no root */
+		"source: {rc: 'http://127.0.0.1', url: 'file:///b', root: /r}",
+		"source: {rc: 'http://127.0.0.1', dir: /a, root: /r}",
+		"source: {rc: 'https://127.0.0.1', root: /r}",
+		"source: {rc: 'http://192.0.2.1:80', root: /r}", /* another host */
+		"source: {rc: 'http://127.0.0.1.example', root: /r}",
+		"source: {rc: 'http://localhost.example', root: /r}",
+		"source: {rc: 'http://a@127.0.0.1', root: /r}",
+		"source: {rc: 'http://127.0.0.1:', root: /r}",
+		"source: {rc: 'http://127.0.0.1:0', root: /r}",
+		"source: {rc: 'http://127.0.0.1:65536', root: /r}",
+		"source: {rc: 'http://127.0.0.1:8126/x', root: /r}",
+		"source: {rc: 'http://[::2]:8126', root: /r}",
+		"source: {rc: 'http://[::1', root: /r}",
+		"source: {rc: 'unix://a', root: /r}",
+		"source: {rc: 'unix:///', root: /r}",
+		"source: {groups: [../a]}",     /* leads elsewhere */
+		"source: {groups: [web, web]}", /* twice */
+		"source: {groups: web}",        /* no list */
+		"source: {host: .hidden}",      /* a hidden file */
+		"source: {host: a/b}",          /* two parts */
 		"source: {host: aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeefff}", /* 53 bytes
 											  */
 		"source: {groups: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]}",                 /* 17 */
@@ -559,11 +594,12 @@ static bool is_remote(const char *path)
 /* A key with a value as one would write it. */
 static void write_key(const struct schema_key *key, char *text, size_t cap)
 {
-	const char *value = key->fallback               ? key->fallback
-			    : key->type == SCHEMA_LABEL ? "web1"
-			    : key->type == SCHEMA_URL
-				    ? "https://config.example/repo\n  root: /etc/passwd"
-				    : "/etc/passwd";
+	const char *value =
+		key->fallback               ? key->fallback
+		: key->type == SCHEMA_LABEL ? "web1"
+		: key->type == SCHEMA_URL   ? "https://config.example/repo\n  root: /etc/passwd"
+		: key->type == SCHEMA_AGENT ? "http://127.0.0.1:8126\n  root: /etc/passwd"
+					    : "/etc/passwd";
 	const char *dot = strchr(key->path, '.');
 
 	if (dot)
@@ -602,7 +638,8 @@ static void test_schema_lets_a_source_set_what_is_listed_and_no_more(void **stat
 		snprintf(reason, sizeof(reason),
 			 "%s: may be set only in the local configuration file", key->path);
 		/* With a URL comes the root that it needs. */
-		assert_int_equal(errors.total, key->type == SCHEMA_URL ? 2 : 1);
+		assert_int_equal(errors.total,
+				 key->type == SCHEMA_URL || key->type == SCHEMA_AGENT ? 2 : 1);
 		assert_string_equal(errors.list[0].file, "10-a.yaml");
 		assert_int_equal(errors.list[0].line, 2);
 		assert_string_equal(errors.list[0].reason, reason);
@@ -789,6 +826,7 @@ int main(void)
 		cmocka_unit_test(test_schema_says_nothing_means_defaults),
 		cmocka_unit_test(test_schema_reads_every_key),
 		cmocka_unit_test(test_schema_reads_a_signed_source),
+		cmocka_unit_test(test_schema_reads_a_local_agent),
 		cmocka_unit_test(test_schema_refuses_what_is_no_source),
 		cmocka_unit_test(test_schema_reads_filters),
 		cmocka_unit_test(test_schema_reads_protocol_cgroup_and_sample),

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verifier/signed_rc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rc/rc.h"
+#include "rc/shelf.h"
+#include "verifier/outcome.h"
+
+struct run {
+	const struct signed_input *input;
+	struct signed_result *result;
+	struct stock store, bundle;
+	struct shelf shelf;
+	struct shelf_memory memory;
+	struct rc *rc;
+	bool full; /* more files than there is room for */
+};
+
+/* --- what the store is to have ------------------------------------------------------------------
+ */
+
+static void list_file(struct run *run, const char *name, uint32_t why,
+		      const struct stock_file *fetched)
+{
+	run->full = !outcome_list_file(run->result, name, why, fetched) || run->full;
+}
+
+/* A file of the set that was verified: from what was fetched, or stored already. */
+static void list_name(struct run *run, const char *name, uint32_t why)
+{
+	list_file(run, name, why, stock_find(&run->bundle, name));
+}
+
+static void list_metadata(struct run *run, const char *role, uint64_t version, uint32_t why)
+{
+	char name[SHELF_NAME_MAX];
+
+	if (shelf_name_metadata(role, version, name) == 0)
+		list_name(run, name, why);
+}
+
+static void list_roots(struct run *run, uint64_t newest)
+{
+	size_t count = 0;
+
+	while (rc_root(run->rc, count).bytes)
+		count++;
+	for (size_t i = 1; i < count; i++)
+		list_metadata(run, "root", newest - (count - 1 - i), FILE_LATEST);
+}
+
+static void list_accepted(struct run *run)
+{
+	const struct rc_file *file;
+	struct rc_versions versions;
+	char name[SHELF_NAME_MAX];
+
+	rc_versions(run->rc, &versions);
+	list_roots(run, versions.root);
+	list_metadata(run, "targets", versions.targets, FILE_LATEST | FILE_NEW);
+	for (size_t i = 0; (file = rc_file(run->rc, i)); i++) {
+		if (shelf_name_file(file, name) == 0)
+			list_name(run, name, FILE_NEW);
+		else
+			run->full = true;
+	}
+}
+
+/* --- a run ---------------------------------------------------------------------------------------
+ */
+
+/* The path's end, which is what tells files apart. */
+static void name_part(const struct rc_file *file, char name[CONFIG_NAME_MAX])
+{
+	size_t len = strlen(file->path), most = CONFIG_NAME_MAX - 1;
+
+	snprintf(name, CONFIG_NAME_MAX, "%s", file->path + (len > most ? len - most : 0));
+}
+
+/* Texts of the input, which lives longer than the rc. */
+static void take_parts(struct run *run)
+{
+	struct signed_result *result = run->result;
+	const struct stock *from = run->input->offline ? &run->store : &run->bundle;
+	const struct rc_file *file;
+	char name[SHELF_NAME_MAX];
+
+	for (size_t i = 0; (file = rc_file(run->rc, i)); i++) {
+		const struct stock_file *found =
+			shelf_name_file(file, name) == 0 ? stock_find(from, name) : NULL;
+		struct schema_text *part = &result->parts[result->part_count];
+
+		if (!found) {
+			outcome_tell(result, TRUST_too_large, "a path is too long to be stored");
+			result->part_count = 0;
+			return;
+		}
+		name_part(file, result->names[result->part_count]);
+		part->name = result->names[result->part_count++];
+		part->text = found->bytes;
+		part->len = found->len_bytes;
+	}
+}
+_Static_assert(RC_FILES_MAX <= SIGNED_PARTS_MAX, "signed_rc: parts");
+
+static void tell_versions(struct run *run)
+{
+	struct msg_signed *told = &run->result->told;
+	struct rc_versions v;
+
+	rc_versions(run->rc, &v);
+	told->versions[MSG_ROLE_ROOT] = v.root;
+	told->versions[MSG_ROLE_TARGETS] = v.targets;
+	told->expires_s[MSG_ROLE_ROOT] = outcome_expiry(v.root_expires_s);
+	told->expires_s[MSG_ROLE_TARGETS] = outcome_expiry(v.targets_expires_s);
+}
+
+/* Begins at the root that was installed. Returns false after telling why not. */
+static bool open_rc(struct run *run)
+{
+	struct rc_options options = {.products = {RC_PRODUCT}, .product_count = 1};
+	struct tuf_why why;
+
+	if (!run->input->offline)
+		options.floor = run->memory.floor;
+	run->rc = rc_new(&options, run->input->root.bytes, run->input->root.len_bytes, &why);
+	if (!run->rc)
+		outcome_refuse(run->result, &why);
+	return run->rc != NULL;
+}
+
+static void apply(struct run *run)
+{
+	const struct signed_input *input = run->input;
+	struct rc_versions versions;
+	struct tuf_why why;
+	int err;
+
+	rc_versions(run->rc, &versions);
+	err = input->offline
+		      ? shelf_read_store(&run->shelf, &run->store, versions.root)
+		      : shelf_read_bundle(&run->shelf, &run->store, &run->bundle, versions.root);
+	if (err == -EBADMSG)
+		outcome_tell(run->result, TRUST_untrusted, "a file is gone");
+	else if (err)
+		outcome_tell(run->result, TRUST_malformed,
+			     "not what this protocol stores and sends");
+	else if (rc_apply(run->rc, &run->shelf.update, input->offline ? RC_NO_CLOCK : input->now_s,
+			  &why) != TUF_OK)
+		outcome_refuse(run->result, &why);
+	else
+		outcome_tell(run->result, TRUST_accepted, "");
+	tell_versions(run);
+}
+
+static void end_online(struct run *run)
+{
+	struct signed_result *result = run->result;
+	struct shelf_memory memory = {.time_s = run->input->now_s};
+
+	if (result->told.trust != TRUST_accepted)
+		return;
+	take_parts(run);
+	list_accepted(run);
+	if (run->full)
+		outcome_tell(result, TRUST_too_large,
+			     "more files than there is room for: install a newer root");
+	if (result->told.trust != TRUST_accepted) {
+		result->part_count = 0;
+		return;
+	}
+	rc_floor(run->rc, &memory.floor);
+	shelf_write_memory(&memory, result->told.floor);
+}
+_Static_assert(SHELF_FLOOR_MAX == MSG_FLOOR_MAX && SHELF_NAME_MAX == MSG_FILE_NAME_MAX,
+	       "signed_rc: sizes");
+
+static void run_online(struct run *run)
+{
+	const struct signed_bytes *bundle = &run->input->bundle;
+
+	(void)stock_mark(&run->store);
+	if (stock_read(&run->bundle, bundle->bytes, bundle->len_bytes) < 0)
+		outcome_tell(run->result, TRUST_malformed, "what the poller sent is no bundle");
+	else if (outcome_check_clock(run->result, run->input->now_s, run->memory.time_s) &&
+		 open_rc(run))
+		apply(run);
+	end_online(run);
+	outcome_list_stored(run->result, &run->store);
+}
+
+static void run_offline(struct run *run)
+{
+	if (!stock_mark(&run->store))
+		outcome_tell(run->result, TRUST_none, "");
+	else if (open_rc(run))
+		apply(run);
+	if (run->result->told.trust == TRUST_accepted)
+		take_parts(run);
+}
+
+int signed_rc_verify(const struct signed_input *input, struct signed_result *result)
+{
+	static struct run run;
+	int err;
+
+	memset(&run, 0, sizeof(run));
+	memset(result, 0, sizeof(*result));
+	run.input = input;
+	run.result = result;
+	outcome_tell(result, TRUST_failed, "out of memory");
+	err = stock_read(&run.store, input->store.bytes, input->store.len_bytes);
+	if (err)
+		return err;
+	shelf_read_memory(&run.store, &run.memory);
+	if (input->offline)
+		run_offline(&run);
+	else
+		run_online(&run);
+	rc_free(run.rc);
+	return 0;
+}
