@@ -20,6 +20,9 @@
 #include "supervisor/texts.h"
 #include "supervisor/verdict.h"
 
+/* Each check is a process: a poller that sends and sends has no more of them. */
+#define CHECK_SPACING_MS 250u
+
 int configure_open(struct supervisor *sup, const char *path, int dir_fd)
 {
 	struct configure *conf = &sup->configure;
@@ -97,6 +100,44 @@ static void begin_check(struct supervisor *sup)
 	children_event(&sup->procs[ROLE_VERIFIER], LIFE_WANT);
 }
 
+static void begin_waiting(struct supervisor *sup);
+
+static void on_spaced(void *ctx, uint32_t events)
+{
+	struct supervisor *sup = ctx;
+
+	(void)events;
+	(void)loop_timer_ack(sup->configure.spacing_fd);
+	begin_waiting(sup);
+}
+
+static void begin_later(struct supervisor *sup, uint32_t wait_ms)
+{
+	struct configure *conf = &sup->configure;
+
+	if (!conf->spacing_fd)
+		conf->spacing_fd = loop_timer(&sup->loop, wait_ms, 0, on_spaced, sup);
+	else
+		(void)loop_timer_set(conf->spacing_fd, wait_ms, 0);
+}
+
+/* What was fetched is checked when nothing else is. */
+static void begin_waiting(struct supervisor *sup)
+{
+	struct configure *conf = &sup->configure;
+	uint64_t now = loop_now_ms();
+
+	if (conf->checking || sup->stopping || !texts_are_there(&conf->waiting))
+		return;
+	if (now < conf->spaced_until_ms) {
+		begin_later(sup, (uint32_t)(conf->spaced_until_ms - now));
+		return;
+	}
+	conf->spaced_until_ms = now + CHECK_SPACING_MS;
+	texts_move(&conf->trial_source, &conf->waiting);
+	begin_check(sup);
+}
+
 int configure_reload(struct supervisor *sup)
 {
 	struct configure *conf = &sup->configure;
@@ -125,7 +166,7 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 			struct dispatch_fds *fds)
 {
 	struct configure *conf = &sup->configure;
-	struct texts *to = conf->checking ? &conf->waiting : &conf->trial_source;
+	struct texts *to = &conf->waiting;
 	uint32_t kind = remote_is_signed(sup) ? CANDIDATE_BUNDLE : CANDIDATE_TEXTS;
 	uint64_t most = remote_is_signed(sup) ? MSG_BUNDLE_MAX : CONFIG_TEXTS_MAX;
 	uint64_t sum = 0;
@@ -138,8 +179,7 @@ int configure_candidate(struct supervisor *sup, const struct msg_candidate *cand
 	to->fd = dispatch_take_fd(fds, 0);
 	to->len_bytes = (uint32_t)sum;
 	to->what = *candidate;
-	if (!conf->checking)
-		begin_check(sup);
+	begin_waiting(sup);
 	return 0;
 }
 
@@ -277,10 +317,7 @@ static void end_check(struct supervisor *sup)
 		conf->reload_waiting = false;
 		(void)configure_reload(sup);
 	}
-	if (conf->checking || !texts_are_there(&conf->waiting))
-		return;
-	texts_move(&conf->trial_source, &conf->waiting);
-	begin_check(sup);
+	begin_waiting(sup);
 }
 
 static void log_errors(const struct msg_checked *checked)

@@ -75,7 +75,9 @@ struct configure {
 	struct texts source;       /* what was fetched, in force */
 	struct texts trial_local;  /* under check; none = local is */
 	struct texts trial_source; /* under check; none = source is */
-	struct texts waiting;      /* fetched while a check was under way */
+	struct texts waiting;      /* fetched, to be checked next */
+	int spacing_fd;            /* timer of the next check of what was fetched; 0 = none yet */
+	uint64_t spaced_until_ms;  /* not before this */
 	bool reload_waiting;       /* SIGHUP while a check was under way */
 	bool checking;
 	bool again; /* what was refused last may be accepted at another time */
