@@ -344,6 +344,7 @@ test_btf_LIB := $(LIBBPF)
 test_cgroup_cache_SRC := exporter/cgroup_cache.c exporter/pages.c
 test_cgroup_name_SRC := exporter/cgroup_name.c
 test_cgroups_SRC := $(CGROUPS) exporter/pages.c
+test_bundle_SRC := common/bundle.c
 test_budget_SRC := common/config.c
 test_chan_SRC := common/chan.c
 test_child_SRC := common/chan.c common/child.c common/log.c common/loop.c common/privs.c common/seccomp.c \
@@ -415,6 +416,8 @@ test_settings_SRC := common/grace.c loader/settings.c common/config.c
 test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := common/fnv.c poller/source.c poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
+test_store_SRC := supervisor/store.c common/bundle.c common/io.c common/log.c common/memfd.c \
+	common/wholefile.c
 test_status_filter_SRC := cli/status_filter.c $(SCHEMA) common/config.c
 test_status_filter_LIB := -lyaml
 test_table_SRC := exporter/names.c exporter/table.c
@@ -436,6 +439,8 @@ test_tracer_LIB := -lmsgpackc $(LIBBPF)
 
 # tests/fuzz/fuzz_X.c, its seeds in tests/fuzz/corpus/X/: fuzz_X_SRC and fuzz_X_LIB.
 FUZZ_HARNESSES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_bundle_SRC := common/bundle.c tuf/digest.c tuf/json.c tuf/result.c tuf/stock.c
+fuzz_bundle_LIB := $(TUF_LIB)
 fuzz_canonical_SRC := tuf/canonical.c tuf/json.c tuf/result.c
 fuzz_canonical_LIB := -ljansson
 fuzz_rc_SRC := $(RC) $(TUF_STUBBED)

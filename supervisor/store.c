@@ -182,7 +182,7 @@ static int open_folder(const char *state_dir)
 		return err;
 	/* Two writers would spoil each other's set. */
 	if (fchmod(fd, 0700) < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		err = -errno;
+		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
 		close(fd);
 		return err;
 	}

@@ -150,6 +150,11 @@ def sign(folder, name, body, key):
     run(["conntrace-repo", "sign", "--file", path, "--key", key])
 
 
+def poll_now(tracer):
+    """After errors the next poll may be a while away: a new poller begins at once."""
+    tracer.proc.send_signal(signal.SIGHUP)
+
+
 def source(tracer):
     return tracer.status()["source"]
 
@@ -249,6 +254,7 @@ def the_story_of_the_roots(fleet, tracer):
     # The owner replaces the keys that signed it: what they said is forgotten.
     fleet.command("rotate-root", fleet.repo, "--role", "timestamp")
     fleet.command("rotate-root", fleet.repo, "--role", "snapshot")
+    poll_now(tracer)
     told = await_source(tracer, "accepted again", lambda s: s["trust"] == "accepted")
     equal(versions(told)[0], 5, "root")
     check(not told["degraded"], "degraded though all is well")
@@ -272,6 +278,7 @@ def the_story_of_the_clock(fleet, tracer):
     body["expires"] = runs_out.strftime("%Y-%m-%dT%H:%M:%SZ")
     sign(folder, "timestamp.json", body, fleet.key("timestamp"))
     fleet.serve(stale)
+    poll_now(tracer)
     told = await_source(tracer, "accepted", lambda s: s["trust"] == "accepted")
     equal(versions(told)[1], body["version"], "timestamp")
     check("timestamp expires in 0 hours" in told["roles"][1]["warning"], told["roles"][1])
@@ -282,6 +289,7 @@ def the_story_of_the_clock(fleet, tracer):
     # Signed anew all is well. Beyond what was signed by the same key elsewhere.
     while fleet.body("timestamp.json")["version"] <= body["version"]:
         fleet.command("refresh", fleet.repo)
+    poll_now(tracer)
     await_source(tracer, "accepted", lambda s: s["trust"] == "accepted"
                  and s["roles"][1]["warning"] == "")
 
@@ -308,6 +316,11 @@ def the_story_of_the_server(fleet, tracer):
     equal([(p["name"], p["state"]) for p in told["parts"]],
           [("base.yaml", 2), ("group/web.yaml", 2)], "parts")
     equal((told["store_error"], told["trust"]), ("", "none"), "store, and what was fetched")
+    # Another group by the local file: what is stored of it is there, and comes back.
+    for groups, wanted in (("db", []), ("web", before[1])):
+        tracer.write_config(tracer.config.replace("[web, db]", f"[{groups}]"))
+        poll_now(tracer)
+        wait_for(f"the group {groups}", lambda w=wanted: filters(tracer) == w)
     text = tracer.cli("status").stdout
     for line in ("source signed: https://localhost", "in force: root 5 until "):
         check(line in text, f"not in the status: {line}: {text}")
@@ -317,6 +330,8 @@ def test_a_fleet_is_configured_and_what_is_wrong_changes_nothing():
     with Fleet() as fleet:
         fleet.add("base.yaml", "snapshot_interval: 2s\n")
         with fleet.tracer() as tracer:
+            with open(tracer.config_path, encoding="utf-8") as f:
+                tracer.config = f.read()
             the_story_of_a_group(fleet, tracer)
             the_story_of_the_roots(fleet, tracer)
             the_story_of_the_clock(fleet, tracer)
@@ -353,7 +368,7 @@ def test_a_server_may_ask_for_time_or_say_that_it_is_none():
                 told = await_source(tracer, "a long wait", lambda s: s["next_poll_ms"] > 20000, 3)
                 check(told["next_poll_ms"] <= 30000, told["next_poll_ms"])
                 files["/metadata/2.root.json"] = 501
-                tracer.proc.send_signal(signal.SIGHUP)
+                poll_now(tracer)
                 await_source(tracer, "stopped", lambda s: s["poll"] == "stopped", 10)
 
 
@@ -417,6 +432,15 @@ class Liar:
         self.stage = Stage.of("poller")
         self.stage.set("bundles", 1000).__exit__(None, None, None)
 
+    def trust(self, repo):
+        """Install a repository's root; gives the configuration that follows it."""
+        root = os.path.join(self.stage.dir, "root.json")
+        with open(root, "wb") as f:
+            f.write(repo.files["/metadata/1.root.json"])
+        os.chmod(root, 0o644)
+        return (f"source: {{url: 'https://localhost/', root: {root}, host: h1, "
+                "probation: 300ms}\n")
+
     def says(self, files):
         data = files if isinstance(files, bytes) else bundle_of(files)
         path = os.path.join(self.stage.dir, "bundle")
@@ -470,17 +494,11 @@ def test_a_poller_that_lies_changes_nothing():
     signer = RepoSigner()
     with contextlib.closing(signer), contextlib.ExitStack() as stack:
         repo, liar = Repository(signer), Liar()
-        root = os.path.join(liar.stage.dir, "root.json")
-        with open(root, "wb") as f:
-            f.write(repo.files["/metadata/1.root.json"])
-        os.chmod(root, 0o644)
+        tracer = Tracer(binaries=liar.stage.bin, more=liar.trust(repo))
         release(repo, ["exclude: {port: 1}"])
         old = served(repo)
         release(repo, ["exclude: {port: 1}", "exclude: {port: 2}"])
         new = served(repo)
-        tracer = Tracer(binaries=liar.stage.bin,
-                        more=f"source: {{url: 'https://localhost/', root: {root}, host: h1, "
-                             "probation: 300ms}\n")
         liar.says(new)
         stack.enter_context(tracer)
         before = versions(accepted(tracer, 1, (3, 3, 3))), filters(tracer)
@@ -521,15 +539,10 @@ def test_what_is_stored_is_verified_again():
     signer = RepoSigner()
     with contextlib.closing(signer):
         repo, liar = Repository(signer), Liar()
-        root = os.path.join(liar.stage.dir, "root.json")
-        with open(root, "wb") as f:
-            f.write(repo.files["/metadata/1.root.json"])
-        os.chmod(root, 0o644)
+        config = liar.trust(repo)
         repo.rotate("root")
         old = served(repo)
         release(repo, ["exclude: {port: 1}"])
-        config = (f"source: {{url: 'https://localhost/', root: {root}, host: h1, "
-                  "probation: 300ms}\n")
         liar.says(served(repo))
         with Tracer(binaries=liar.stage.bin, more=config) as tracer:
             before = versions(accepted(tracer, 2, (2, 2, 2))), filters(tracer)
@@ -576,8 +589,7 @@ def test_what_is_stored_is_verified_again():
             os.rename(os.path.join(tracer.dir, "remote"), os.path.join(tracer.state, "remote"))
             stranger = Repository(signer)
             release(stranger, ["exclude: {port: 3}"])
-            with open(root, "wb") as f:
-                f.write(stranger.files["/metadata/1.root.json"])
+            liar.trust(stranger)
             liar.says(served(stranger))
             tracer.start()
             accepted(tracer, 1, (2, 2, 2))
