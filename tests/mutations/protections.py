@@ -26,6 +26,9 @@ MMAP = "SECCOMP_ALLOW_IF(mmap, 2, PROT_EXEC, 0)"
 TABLE_OF_PROCESSES = "test_processes nobody_is_root"
 TAKEN_OVER = "test_takeover a_child_taken_over"
 VERIFIER_TAKEN_OVER = "test_takeover a_verifier_taken_over"
+LIES = "test_remote poller_that_lies"
+STORED = "test_remote is_stored_is_verified"
+NETWORK = "test_remote with_a_network"
 REACHES = "test_takeover same_user_reaches"
 
 PROTECTIONS = [
@@ -214,6 +217,39 @@ PROTECTIONS = [
               f'{{"{key}", {kind}, BOTH')
       for key, kind in (("memory_budget", "SCHEMA_BUDGET"), ("output.path", "SCHEMA_PATH"),
                         ("source.dir", "SCHEMA_PATH"), ("source.probation", "SCHEMA_DURATION"))),
+    # --- signed configuration ---
+    without("what does not verify is not in force", LIES, "verifier/signed.c",
+            "\tif (!well)\n\t\toutcome_refuse(", "\tif (!well && run->full)\n\t\toutcome_refuse("),
+    without("what is stored is whole or left out", STORED, "verifier/signed.c",
+            "} else if (!is_whole(&run->store, named)) {",
+            "} else if (!is_whole(&run->store, named) && run->full) {"),
+    without("versions never go back, whatever is stored", STORED, "verifier/signed.c",
+            ".floor = run->memory.floor}", ".floor = {0}}"),
+    without("nothing new by a clock that is behind", STORED, "verifier/outcome.c",
+            "\tif (!what)\n\t\treturn true;", "\tif (what || !what)\n\t\treturn true;"),
+    without("what is in force is named", "test_store", "supervisor/store.c",
+            "\twrite_file(store, active);\n\tif (active->written)", "\tif (active->written)"),
+    without("what is in force is not removed before the next is", "test_store", "supervisor/store.c",
+            "if (file->why || file->accepted || is_ours(file->name))",
+            "if ((file->why & ~(uint32_t)FILE_IN_FORCE) || file->accepted || is_ours(file->name))"),
+    without("the store has no names of others", "test_store", "supervisor/store.c",
+            "if (!is_name(file->name) || is_ours(file->name) || ", "if ("),
+    without("the store is for one root", "test_store", "supervisor/store.c",
+            "if (is_for(store, root, root_len))", "if (is_for(store, root, root_len) || store->count)"),
+    without("the store is nobody else's", "test_store", "supervisor/store.c",
+            "fchmod(fd, 0700) < 0 || ", "fchmod(fd, 0755) < 0 || "),
+    without("the store has one writer", "test_store", "supervisor/store.c",
+            " || flock(fd, LOCK_EX | LOCK_NB) < 0", ""),
+    without("a server needs a certificate that is trusted", "test_remote fleet", "tuf/fetch.c",
+            "if (options->ca_file &&\n", "if (options->ca_file && options->timeout_s > 600 &&\n"),
+    without("a poller reaches its server's port alone", NETWORK, "poller/sandbox.c",
+            "needs->ports, needs->port_count)", "(const uint16_t[]){22, 443, 53}, 3)"),
+    without("a poller starts threads, no processes", NETWORK, "poller/sandbox.c",
+            "SECCOMP_ALLOW_IF(clone, 0, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM)",
+            "SECCOMP_ALLOW(clone)"),
+    without("a poller has sockets of two families", NETWORK, "poller/sandbox.c",
+            "SECCOMP_ALLOW_IF(socket, 0, UINT32_MAX, AF_INET6),",
+            "SECCOMP_ALLOW_IF(socket, 0, 0, 0),"),
     # --- the loader's capabilities ---
     without("the loader drops its capabilities", TABLE_OF_PROCESSES, "loader/sandbox.c",
             "err = privs_set_caps(keep, keep);",
