@@ -413,6 +413,8 @@ test_schema_SRC := $(SCHEMA) common/config.c
 test_schema_LIB := -lyaml
 test_seccomp_SRC := common/seccomp.c
 test_settings_SRC := common/grace.c loader/settings.c common/config.c
+test_signed_rc_SRC := $(test_rc_shelf_SRC) verifier/outcome.c verifier/signed_rc.c
+test_signed_rc_LIB := $(TUF_LIB)
 test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := common/fnv.c poller/source.c poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
@@ -420,6 +422,9 @@ test_store_SRC := supervisor/store.c common/bundle.c common/io.c common/log.c co
 	common/wholefile.c
 test_status_filter_SRC := cli/status_filter.c $(SCHEMA) common/config.c
 test_status_filter_LIB := -lyaml
+test_store_faults_SRC := $(test_store_SRC)
+test_store_faults_LIB := -Wl,--wrap=openat,--wrap=read,--wrap=write,--wrap=fsync,--wrap=close \
+	-Wl,--wrap=unlinkat,--wrap=renameat
 test_table_SRC := exporter/names.c exporter/table.c
 test_table_live_SRC := exporter/live.c exporter/pages.c
 test_tuf_SRC := $(TUF_STUBBED)

@@ -127,7 +127,13 @@ static void remove_file(const struct store *store, const char *name)
 		(void)unlinkat(store->dir_fd, name, 0);
 }
 
-static void read_file(struct store *store, const char *name)
+/* Nothing that we wrote: no file, or none of our size. */
+static bool is_foreign(int err)
+{
+	return err == -EINVAL || err == -ELOOP || err == -EFBIG;
+}
+
+static int read_file(struct store *store, const char *name)
 {
 	struct store_file *file;
 	char *bytes;
@@ -136,32 +142,46 @@ static void read_file(struct store *store, const char *name)
 
 	if (err) {
 		say_trouble(store, name, err);
-		return;
+		return is_foreign(err) ? 0 : err;
 	}
 	file = put(store, name, bytes, len);
 	if (file)
 		file->written = true;
 	else
 		say_trouble(store, name, -ENOSPC);
+	return 0;
 }
 
-static void read_all(struct store *store)
+static int read_names(struct store *store, DIR *dir)
+{
+	int err = 0;
+
+	while (!err) {
+		const struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry)
+			return -errno;
+		if (is_name(entry->d_name) && strlen(entry->d_name) < MSG_FILE_NAME_MAX)
+			err = read_file(store, entry->d_name);
+	}
+	return err;
+}
+
+static int read_all(struct store *store)
 {
 	int fd = openat(store->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
+	int err = dir ? 0 : -errno;
 
-	if (!dir) {
-		say_trouble(store, STORE_FOLDER, -errno);
-		if (fd >= 0)
-			close(fd);
-		return;
+	if (dir) {
+		err = read_names(store, dir);
+		closedir(dir);
+	} else if (fd >= 0) {
+		close(fd);
 	}
-	while ((entry = readdir(dir))) {
-		if (is_name(entry->d_name) && strlen(entry->d_name) < MSG_FILE_NAME_MAX)
-			read_file(store, entry->d_name);
-	}
-	closedir(dir);
+	return err;
 }
 
 static int open_folder(const char *state_dir)
@@ -199,9 +219,18 @@ static bool is_for(struct store *store, const char *root, size_t root_len)
 	       memcmp(installed->bytes, root, root_len) == 0;
 }
 
+/* From here on only in memory. */
+static void leave_folder(struct store *store)
+{
+	drop_all(store);
+	close(store->dir_fd);
+	store->dir_fd = -1;
+}
+
 void store_open(struct store *store, const char *state_dir, const char *root, size_t root_len)
 {
 	struct store_file *installed;
+	int err;
 
 	*store = (struct store){.dir_fd = state_dir ? open_folder(state_dir) : -ENOENT};
 	if (store->dir_fd < 0) {
@@ -209,7 +238,12 @@ void store_open(struct store *store, const char *state_dir, const char *root, si
 			    store->dir_fd);
 		store->dir_fd = -1;
 	} else {
-		read_all(store);
+		err = read_all(store);
+		if (err) {
+			/* What can't be read now must not be thrown away as if it weren't there. */
+			say_trouble(store, STORE_FOLDER, err);
+			leave_folder(store);
+		}
 	}
 	if (is_for(store, root, root_len))
 		return;
@@ -316,12 +350,18 @@ int store_keep(struct store *store, const struct msg_file *file, int bundle_fd, 
 	return 0;
 }
 
-/* Whether all that is to be there is on disk: else the set before it is the one that is whole. */
+/*
+ * Whether all that is to be there is on disk, the floor, too, which must not be behind the set:
+ * else the set before it is the one that is whole.
+ */
 static bool is_written(const struct store *store)
 {
-	for (uint32_t i = 0; i < store->count; i++)
-		if (store->files[i].why && !store->files[i].written)
+	for (uint32_t i = 0; i < store->count; i++) {
+		const struct store_file *file = &store->files[i];
+
+		if ((file->why || strcmp(file->name, FLOOR) == 0) && !file->written)
 			return false;
+	}
 	return store->dir_fd >= 0;
 }
 

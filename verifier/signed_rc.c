@@ -118,17 +118,45 @@ static void tell_versions(struct run *run)
 	told->expires_s[MSG_ROLE_TARGETS] = outcome_expiry(v.targets_expires_s);
 }
 
-/* Begins at the root that was installed. Returns false after telling why not. */
-static bool open_rc(struct run *run)
+/* One that begins at the root that was installed; NULL after telling why not. */
+static struct rc *begin(struct run *run)
 {
 	struct rc_options options = {.products = {RC_PRODUCT}, .product_count = 1};
 	struct tuf_why why;
+	struct rc *rc;
 
 	if (!run->input->offline)
 		options.floor = run->memory.floor;
-	run->rc = rc_new(&options, run->input->root.bytes, run->input->root.len_bytes, &why);
-	if (!run->rc)
+	rc = rc_new(&options, run->input->root.bytes, run->input->root.len_bytes, &why);
+	if (!rc)
 		outcome_refuse(run->result, &why);
+	return rc;
+}
+
+/*
+ * What is in force says how far the versions had come, even if the floor is lost. In an rc of its
+ * own: its files must not stand in for what was fetched.
+ */
+static void remember_stored(struct run *run)
+{
+	struct rc *rc = begin(run);
+	struct rc_versions versions;
+	struct tuf_why why;
+
+	if (!rc)
+		return;
+	rc_versions(rc, &versions);
+	if (shelf_read_store(&run->shelf, &run->store, versions.root) == 0 &&
+	    rc_apply(rc, &run->shelf.update, RC_NO_CLOCK, &why) == TUF_OK)
+		rc_floor(rc, &run->memory.floor);
+	rc_free(rc);
+}
+
+static bool open_rc(struct run *run)
+{
+	if (!run->input->offline)
+		remember_stored(run);
+	run->rc = begin(run);
 	return run->rc != NULL;
 }
 
