@@ -81,6 +81,7 @@ def soak(seconds, rate):
             tell("begin", before)
             end = time.monotonic() + seconds * 19 / 20
             while time.monotonic() < end:
+                check(not traffic.failed, f"conngen: {traffic.failed}")
                 time.sleep(min(MINUTE_S, max(0, end - time.monotonic())))
                 tracer.cli("status", "--json", check_code=False, timeout=60)
                 tracer.cli("list", "--json", check_code=False, timeout=60)
