@@ -13,8 +13,9 @@ import kernels
 
 RELEASE = "bookworm"
 # What conntrace depends on, for there is no mirror in a guest, and what the test uses.
-PACKAGES = ("apparmor", "bpftool", "dbus", "jq", "libmsgpackc2", "libnl-3-200", "libyaml-0-2", "logrotate", "procps",
-            "python3", "systemd-sysv", "systemd", "libcap2-bin", "iproute2", "curl")
+PACKAGES = ("apparmor", "bpftool", "dbus", "jq", "libcurl4", "libjansson4", "libmsgpackc2", "libnl-3-200", "libssl3",
+            "libyaml-0-2", "logrotate", "procps", "python3", "systemd-sysv", "systemd", "libcap2-bin", "iproute2",
+            "curl")
 FILES = {
     "etc/hostname": "guest\n",
     "etc/hosts": "127.0.0.1 localhost guest\n::1 localhost\n",

@@ -5,6 +5,7 @@ services; it is upgraded, removed and purged."""
 import json
 import os
 import re
+import shutil
 import subprocess
 
 from install import LISTING, listing
@@ -39,13 +40,16 @@ def privileges(_job):
               name)
 
 
+def denied():
+    return [line for line in run("journalctl", "-k", "-b", "-o", "cat").splitlines()
+            if 'apparmor="DENIED"' in line and "conntrace" in line]
+
+
 def confined(_job):
     for name, pid in processes().items():
         with open(f"/proc/{pid}/attr/current", encoding="ascii") as f:
             equal(f.read().strip("\0\n"), f"{name} (enforce)", "AppArmor's profile")
-    denied = [line for line in run("journalctl", "-k", "-b", "-o", "cat").splitlines()
-              if 'apparmor="DENIED"' in line and "conntrace" in line]
-    equal(denied, [], "what AppArmor refused")
+    equal(denied(), [], "what AppArmor refused")
 
 
 def exposure(_job):
@@ -110,6 +114,63 @@ def reloaded(_job):
     wait_until(lambda: "nonsense" not in run("conntrace", "status"), "and that it is gone")
 
 
+SERVER = """
+import functools, http.server, ssl, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 8443), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1] + "/ca.crt", sys.argv[1] + "/ca.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+SOURCE = ("source: {url: 'https://localhost:8443/', root: /etc/conntrace/root.json, "
+          "ca: /etc/conntrace/ca.crt, interval: 2s}\n")
+DROP_IN = "/etc/systemd/system/conntraced.service.d"
+CONFIG = "/etc/conntrace/conntrace.yaml"
+
+
+def interval_ms():
+    return json.loads(run("conntrace", "status", "--json", status=None))["config"][
+        "snapshot_interval_ms"]
+
+
+def restart():
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "conntraced.service")
+    wait_until(lambda: is_active() and is_tracing(), "conntraced traces")
+
+
+def fetched(_job):
+    """Signed configuration by a confined poller, with the drop-in; after a restart what was stored."""
+    fleet = f"{WORK}/fleet"
+    for name in ("ca.crt", "root.json"):
+        shutil.copy(f"{fleet}/{name}", "/etc/conntrace")
+    os.makedirs(DROP_IN)
+    shutil.copy("/usr/share/doc/conntrace/examples/remote.conf", DROP_IN)
+    shutil.copy(CONFIG, WORK)
+    try:
+        with open(CONFIG, "a", encoding="utf-8") as f:
+            f.write(SOURCE)
+        with subprocess.Popen(["python3", "-c", SERVER, fleet], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as server:
+            restart()
+            try:
+                wait_until(lambda: interval_ms() == 7000, "what is signed is in force")
+            finally:
+                server.kill()
+        equal(run("stat", "-c", "%U:%G %a", "/var/lib/conntrace/remote"), "conntrace:conntrace 700\n",
+              "what is kept")
+        restart()
+        wait_until(lambda: interval_ms() == 7000, "what is stored is in force")
+        equal(denied(), [], "what AppArmor refused")
+    finally:
+        shutil.copy(f"{WORK}/conntrace.yaml", CONFIG)
+        shutil.rmtree(DROP_IN)
+        for name in ("ca.crt", "root.json"):
+            os.unlink(f"/etc/conntrace/{name}")
+        restart()
+
+
 def upgraded(job):
     """Under load. What is recorded of the load is told; nothing of what came before is lost."""
     conngen(7005, 20)
@@ -161,6 +222,7 @@ STEPS = [
     ("the watchdog restarts a supervisor that stands still", watched),
     ("logrotate: nothing is lost", rotated),
     ("a wrong configuration changes nothing", reloaded),
+    ("signed configuration from a server, by a confined poller; kept over a restart", fetched),
     ("apt-get install of a later version, under load", upgraded),
     ("apt-get remove: nothing runs, nothing is attached; records and configuration stay", removed),
     ("apt-get purge: nothing is left", purged),
