@@ -672,7 +672,7 @@ soak: ## a long time under a steady load: what each process takes, begin and end
 
 check-package: ## the Debian package in an emulated Debian 12: 5 to 10 minutes, root; not part of check
 	@./bootstrap deps package
-	+@$(SUBMAKE) $(GENERATORS) dist
+	+@$(SUBMAKE) $(GENERATORS) $(O)/bin/conntrace-repo dist
 	@exec tests/run --build $(O) package
 
 bench: ## what tracing costs, beside tcplife; BENCH= its options
