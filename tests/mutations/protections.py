@@ -169,7 +169,7 @@ PROTECTIONS = [
             "O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK"),
     # --- custody ---
     without("adopted is what comes from the same object", "test_succession another_object_takes_over",
-            "loader/ladder.c", "ladder->adopted = ladder->old.identity == ladder->object.identity &&",
+            "loader/steps_tracer.c", "ladder->adopted = ladder->old.identity == ladder->object.identity &&",
             "ladder->adopted = ladder->old.identity != 1 &&"),
     without("adopted maps have their type", "test_handover", "loader/handover.c",
             "info.type == row->type && name_is(info.name, row->name)", "name_is(info.name, row->name)"),
