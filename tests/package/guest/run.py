@@ -11,9 +11,17 @@ import sys
 
 import boot
 import install
-from tell import point
+from tell import point, run
+
+SAID = 20  # lines, of each
 
 PHASES = {"install": install.STEPS, "boot": boot.STEPS}
+
+
+def journal():
+    """What the unit, and AppArmor of it, said last."""
+    return run("sh", "-c", f"journalctl -u conntraced.service -b -o cat -n {SAID}; "
+               f"journalctl -k -b -o cat | grep DENIED | tail -n {SAID}", status=None)
 
 
 def main():
@@ -23,7 +31,7 @@ def main():
         try:
             step(job)
         except Exception as error:  # whatever it was, the next steps may still tell something
-            point(name, False, f"{type(error).__name__}: {error}")
+            point(name, False, f"{type(error).__name__}: {error}\n{journal()}")
         else:
             point(name, True)
 
