@@ -692,7 +692,7 @@ bench-scale: ## what 100,000 idle connections cost, and what they do to others; 
 
 bench-fleet: ## a fleet that polls: requests and bytes of a host, 100,000 of them simulated; BENCH=
 	@./bootstrap deps check
-	+@$(SUBMAKE) all $(O)/bench/fleet
+	+@$(SUBMAKE) arm $(O)/bench/fleet
 	@O=$(O) exec python3 tests/bench/fleet.py $(BENCH)
 
 # New inputs stay under $(O): the ones worth keeping are copied to tests/fuzz/corpus by hand.

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a fleet asks of the server that has its signed configuration.
 
-bytes: conntrace-tuf fetches from a repository that conntrace-repo made and nginx serves over TLS;
-requests are counted by nginx's log, bytes in both directions by a relay before it, with TLS and
-headers, without those of TCP and IP.
+bytes: conntraced polls a repository that conntrace-repo made and nginx serves over TLS; requests are
+counted by nginx's log, bytes in both directions by a relay before it, with TLS and headers, without
+those of TCP and IP.
 hosts: 100,000 hosts that poll by the poller's own schedule, in simulated time.
 
 Exit codes: 0 done, 1 something failed, 2 wrong usage."""
 
 import argparse
+import functools
 import os
 import selectors
 import shutil
@@ -21,13 +22,15 @@ import threading
 import time
 
 sys.dont_write_bytecode = True  # the source tree stays clean
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-OUT = os.path.join(ROOT, os.environ.get("O", "build"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+from harness import OUT, Tracer, wait_for
+
 DAY = 86400
-INTERVAL = 60
+INTERVAL = 60  # seconds, of a real host
+POLL = 4        # seconds, here
 HOSTS = 100000
 GROUPS = 50  # group/*.yaml beside base.yaml
-TEXT = "filters:\n" + "".join(f"  - exclude: {{cidr: 10.{n}.0.0/16, port: 443}}\n" for n in range(16))
+TEXT = "filters:\n" + "".join(f"  - exclude: {{cidr: 10.{n}.0.0/16, port: 443}}\n" for n in range(7))
 
 NGINX = """daemon off; pid {dir}/pid; error_log {dir}/error.log; worker_processes 1; user root;
 events {{}}
@@ -110,7 +113,7 @@ class Relay:
 
 
 class Site:
-    """A repository, nginx that serves it over TLS, and a host that fetches from it."""
+    """A repository, nginx that serves it over TLS, and a host that polls it."""
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="conntrace-fleet-")
@@ -152,8 +155,10 @@ class Site:
             file.write("# changed\n")
         self.repo("add", "base.yaml", self.text)
 
-    def tuf(self, *arguments):
-        run(f"{OUT}/bin/conntrace-tuf", "--metadata-dir", f"{self.dir}/host", *arguments)
+    def host(self):
+        return Tracer(more=f"source: {{url: 'https://127.0.0.1:{self.relay.port}', "
+                           f"root: {self.dir}/repo/metadata/1.root.json, ca: {self.dir}/crt, "
+                           f"groups: [g7], interval: {POLL}s}}\n")
 
     def requests(self):
         """How many nginx has logged since the last time. It logs each when it is done."""
@@ -163,15 +168,23 @@ class Site:
         os.truncate(path, 0)
         return count
 
-    def poll(self):
-        """Requests, bytes up and bytes down of one poll."""
-        self.relay.up = self.relay.down = 0
-        self.tuf("--ca-file", f"{self.dir}/crt", "--metadata-url",
-                 f"https://127.0.0.1:{self.relay.port}/metadata", "--target-base-url",
-                 f"https://127.0.0.1:{self.relay.port}/targets", "--target-dir",
-                 f"{self.dir}/targets", "--target-name", "base.yaml", "--target-name",
-                 "group/g7.yaml", "download")
-        time.sleep(0.2)  # until both ends have closed
+    def poll(self, tracer, *changes):
+        """Requests, bytes up and bytes down of the poll behind these changes."""
+        def polls():
+            return tracer.process("poller")["stats"].get("polls", 0)
+
+        def await_poll():
+            before = polls()
+            wait_for("a poll", lambda: polls() > before, 3 * POLL)
+            time.sleep(0.3)  # until both ends have closed
+
+        if changes:
+            await_poll()
+            self.requests()
+            self.relay.up = self.relay.down = 0
+        for change in changes:
+            change()
+        await_poll()
         return self.requests(), self.relay.up, self.relay.down
 
     def close(self):
@@ -183,18 +196,17 @@ class Site:
 
 def measure_polls(site):
     """[what, (requests, up, down)] of each kind of poll."""
-    site.tuf("init", f"{site.dir}/repo/metadata/1.root.json")
-    yield "first", site.poll()
-    yield "nothing changed", site.poll()
-    site.change()
-    yield "one file changed", site.poll()
-    site.repo("rotate-root")
-    yield "keys of root replaced", site.poll()
-    site.repo("rotate-root", "--role", "targets")
-    yield "keys of targets replaced", site.poll()
-    for _ in range(10):
-        site.repo("rotate-root")
-    yield "ten roots later", site.poll()
+    with site.host() as tracer:
+        wait_for("the first poll", lambda: tracer.status()["source"]["trust"] == "accepted")
+        time.sleep(0.3)
+        yield "first", (site.requests(), site.relay.up, site.relay.down)
+        yield "nothing changed", site.poll(tracer, lambda: None)
+        yield "one file changed", site.poll(tracer, site.change)
+        rotate = functools.partial(site.repo, "rotate-root")
+        yield "keys of root replaced", site.poll(tracer, rotate)
+        yield "keys of targets replaced", site.poll(tracer, functools.partial(rotate, "--role",
+                                                                              "targets"))
+        yield "ten roots later", site.poll(tracer, *[rotate] * 10)
 
 
 def show_bytes():
