@@ -15,6 +15,9 @@
 
 #define BUNDLE_NAME_MAX 1032u /* NUL included */
 
+/* Files in one, at most: the longest chain of roots, and room for all else. */
+#define BUNDLE_FILES_MAX 640u
+
 #define BUNDLE_METADATA "m/"
 #define BUNDLE_TARGET   "t/"
 

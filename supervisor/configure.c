@@ -138,6 +138,15 @@ static void begin_waiting(struct supervisor *sup)
 	begin_check(sup);
 }
 
+/* What is stored of a source is not awaited any more. */
+static void release_children(struct supervisor *sup)
+{
+	if (!sup->configure.held)
+		return;
+	sup->configure.held = false;
+	replace_children(sup, &sup->configure.current.config, true);
+}
+
 int configure_reload(struct supervisor *sup)
 {
 	struct configure *conf = &sup->configure;
@@ -153,6 +162,7 @@ int configure_reload(struct supervisor *sup)
 		snprintf(text, sizeof(text), "%.60s: can't be read: %s", conf->name,
 			 strerror(-err));
 		verdict_on_local(sup, VERDICT_REFUSED, text);
+		release_children(sup);
 		return err;
 	}
 	/* The root may have been replaced. */
@@ -299,10 +309,7 @@ static void refuse_trial(struct supervisor *sup, const char *text,
 	texts_drop(&sup->configure.trial_source);
 	if (!sup->configure.current.version)
 		children_stop(sup, EX_CONFIG);
-	if (sup->configure.held) {
-		sup->configure.held = false;
-		replace_children(sup, &sup->configure.current.config, true);
-	}
+	release_children(sup);
 }
 
 /* A check has ended; what came meanwhile is next, a reload first. */

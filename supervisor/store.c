@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/bundle.h"
 #include "common/log.h"
 #include "common/memfd.h"
 #include "common/wholefile.h"

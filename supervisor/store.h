@@ -17,9 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/bundle.h"
 #include "common/msg.h"
 
-#define STORE_FILES_MAX 704u
+/* Not more than a verifier reads. */
+#define STORE_FILES_MAX BUNDLE_FILES_MAX
 
 /* Its folder in the state directory. */
 #define STORE_FOLDER "remote"

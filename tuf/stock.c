@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/bundle.h"
-
 int stock_read(struct stock *stock, const char *bundle, size_t len)
 {
 	struct bundle_entry entry;

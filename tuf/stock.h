@@ -10,11 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/bundle.h"
 #include "tuf/digest.h"
 #include "tuf/tuf.h"
 
-/* Roots that the longest chain has, and room for all else. */
-#define STOCK_FILES_MAX (TUF_ROOTS_MAX + 384u)
+#define STOCK_FILES_MAX BUNDLE_FILES_MAX
+_Static_assert(STOCK_FILES_MAX > 2 * TUF_ROOTS_MAX,
+	       "stock: as much room as for roots for all else");
 
 struct stock_file {
 	const char *name;
