@@ -450,6 +450,9 @@ fuzz_canonical_SRC := tuf/canonical.c tuf/json.c tuf/result.c
 fuzz_canonical_LIB := -ljansson
 fuzz_rc_SRC := $(RC) $(TUF_STUBBED)
 fuzz_rc_LIB := $(TUF_LIB)
+fuzz_signed_SRC := $(RC) $(TUF_STUBBED) rc/shelf.c common/bundle.c tuf/stock.c verifier/outcome.c \
+	verifier/signed.c verifier/signed_rc.c
+fuzz_signed_LIB := $(TUF_LIB)
 fuzz_tuf_SRC := $(TUF_STUBBED)
 fuzz_tuf_LIB := $(TUF_LIB)
 fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
