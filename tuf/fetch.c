@@ -19,6 +19,8 @@
 
 #define HEADERS_MAX (64u << 10) /* bytes of an answer's headers */
 
+#define TAG_SAFE_S 60
+
 #define URL_MAX (FETCH_BASE_MAX + 1024u)
 
 struct fetch {
@@ -33,6 +35,7 @@ struct body {
 	size_t headers; /* bytes */
 	bool too_large;
 	char etag[FETCH_ETAG_MAX];
+	char date[FETCH_ETAG_MAX], last_modified[FETCH_ETAG_MAX]; /* "" = the answer has none */
 	uint32_t retry_after_s;
 };
 
@@ -210,12 +213,20 @@ static void read_header(const char *line, size_t len, const char *name, char *va
 static size_t on_header(const char *line, size_t size, size_t count, void *context)
 {
 	struct body *body = context;
+	const struct {
+		const char *name;
+		char *to;
+	} texts[] = {{"etag:", body->etag},
+		     {"date:", body->date},
+		     {"last-modified:", body->last_modified}};
 	char value[FETCH_ETAG_MAX];
 
 	body->headers += size * count;
-	read_header(line, size * count, "etag:", value, sizeof(value));
-	if (value[0])
-		memcpy(body->etag, value, sizeof(value));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		read_header(line, size * count, texts[i].name, value, sizeof(value));
+		if (value[0])
+			memcpy(texts[i].to, value, sizeof(value));
+	}
 	/* Only in seconds: the other form, a date, would have two clocks agree. */
 	read_header(line, size * count, "retry-after:", value, sizeof(value));
 	if (value[0] >= '0' && value[0] <= '9' && strlen(value) < 10)
@@ -350,6 +361,20 @@ static int get_if_other(struct fetch *fetch, const char *etag, const char *url, 
 	return err == -EALREADY && !etag[0] ? -EIO : err;
 }
 
+/*
+ * Servers make a tag of the time of a file and its size: of one that was just written the next
+ * version may have the same. RFC 9110, section 8.8.2.2, takes a minute for safe.
+ */
+static bool can_tell_apart(const struct body *body)
+{
+	time_t date = curl_getdate(body->date, NULL);
+	time_t changed = curl_getdate(body->last_modified, NULL);
+
+	if (!body->last_modified[0])
+		return true;
+	return date >= 0 && changed >= 0 && date - changed >= TAG_SAFE_S;
+}
+
 int fetch_get(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
 	      char **bytes, size_t *len)
 {
@@ -380,7 +405,10 @@ int fetch_get_changed(struct fetch *fetch, const char *base, const char *relativ
 		free(body.bytes);
 		return err;
 	}
-	memcpy(etag, body.etag, sizeof(body.etag));
+	if (can_tell_apart(&body))
+		memcpy(etag, body.etag, sizeof(body.etag));
+	else
+		etag[0] = '\0';
 	*bytes = body.bytes;
 	*len = body.len;
 	return 0;

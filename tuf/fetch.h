@@ -63,7 +63,8 @@ int fetch_get(struct fetch *fetch, const char *base, const char *relative, size_
 
 /*
  * The same, if it isn't what carried *etag: -EALREADY if it is. "" asks for it in any case. etag
- * becomes that of what was got; "" if there is none.
+ * becomes that of what was got; "" if there is none, or if what was got is so new that another
+ * version of it may have the same.
  */
 int fetch_get_changed(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
 		      char etag[FETCH_ETAG_MAX], char **bytes, size_t *len);
