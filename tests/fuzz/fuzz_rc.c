@@ -12,6 +12,7 @@
 
 #include "rc/base64.h"
 #include "rc/rc.h"
+#include "tests/fuzz/script.h"
 #include "tests/tuf/forge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -27,19 +28,6 @@ static const char *const paths[] = {
 #define PATHS (sizeof(paths) / sizeof(paths[0]))
 
 static const char *const texts[] = {"", "text", "tent", "\xff\x01"};
-
-struct script {
-	const uint8_t *at;
-	size_t left;
-};
-
-static uint8_t take(struct script *script)
-{
-	if (!script->left)
-		return 0;
-	script->left--;
-	return *script->at++;
-}
 
 /* --- answers that a script chooses ---------------------------------------------------------------
  */

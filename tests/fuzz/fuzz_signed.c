@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/bundle.h"
+#include "tests/fuzz/script.h"
 #include "tests/tuf/forge.h"
 #include "verifier/signed.h"
 #include "verifier/signed_rc.h"
@@ -58,19 +59,6 @@ static const char *const texts[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-struct script {
-	const uint8_t *at;
-	size_t left;
-};
-
-static uint8_t take(struct script *script)
-{
-	if (!script->left)
-		return 0;
-	script->left--;
-	return *script->at++;
-}
 
 /* --- files that a script chooses -----------------------------------------------------------------
  */

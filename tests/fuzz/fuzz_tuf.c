@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/script.h"
 #include "tests/tuf/forge.h"
 #include "tuf/tuf.h"
 
@@ -17,11 +18,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* More than any run can want: 256 roots kept, the top roles, 32 roles for each of three targets. */
 #define WANTS_MAX 2000
-
-struct script {
-	const uint8_t *at;
-	size_t left;
-};
 
 /* What must hold over a run. */
 struct run {
@@ -32,14 +28,6 @@ struct run {
 	uint64_t root, timestamp; /* versions kept */
 	uint64_t total;           /* bytes that came as answers to FETCH */
 };
-
-static uint8_t take(struct script *script)
-{
-	if (!script->left)
-		return 0;
-	script->left--;
-	return *script->at++;
-}
 
 /* --- metadata that a script chooses --------------------------------------------------------------
  */
