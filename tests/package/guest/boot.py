@@ -153,11 +153,11 @@ def fetched(_job):
             f.write(SOURCE)
         with subprocess.Popen(["python3", "-c", SERVER, fleet], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as server:
-            restart()
             try:
+                restart()
                 wait_until(lambda: interval_ms() == 7000, "what is signed is in force")
             finally:
-                server.kill()
+                server.kill()  # who waits for it would wait for ever
         equal(run("stat", "-c", "%U:%G %a", "/var/lib/conntrace/remote"), "conntrace:conntrace 700\n",
               "what is kept")
         restart()
