@@ -123,8 +123,11 @@ context.load_cert_chain(sys.argv[1] + "/ca.crt", sys.argv[1] + "/ca.key")
 server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 """
-SOURCE = ("source: {url: 'https://localhost:8443/', root: /etc/conntrace/root.json, "
-          "ca: /etc/conntrace/ca.crt, interval: 2s}\n")
+SOURCE = """\nsource:
+  url: https://localhost:8443/
+  root: /etc/conntrace/root.json
+  ca: /etc/conntrace/ca.crt
+"""
 DROP_IN = "/etc/systemd/system/conntraced.service.d"
 CONFIG = "/etc/conntrace/conntrace.yaml"
 
@@ -149,8 +152,10 @@ def fetched(_job):
     shutil.copy("/usr/share/doc/conntrace/examples/remote.conf", DROP_IN)
     shutil.copy(CONFIG, WORK)
     try:
-        with open(CONFIG, "a", encoding="utf-8") as f:
-            f.write(SOURCE)
+        with open(CONFIG, "r+", encoding="utf-8") as f:
+            text = f.read()
+            f.seek(0)
+            f.write(text.replace("\nsource:\n", SOURCE))
         with subprocess.Popen(["python3", "-c", SERVER, fleet], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as server:
             try:
