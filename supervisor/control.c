@@ -19,6 +19,9 @@
 #define ASK_MS  5000u /* a client that hasn't asked by then is hung up on */
 #define ROOM_MS 200u  /* without an fd for a client, clients wait */
 #define WALK_MS 500u  /* clients get at most one walk of the live connections in this time */
+/* Whether another conntraced listens: looks, and the pause between them. */
+#define ANSWER_LOOKS 5u
+#define ANSWER_MS    50u
 
 static int own_directory(uid_t uid, gid_t gid)
 {
@@ -298,8 +301,12 @@ static int make_socket(struct control *control)
 	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (control->fd < 0)
 		return -errno;
-	if (answers(&addr))
-		return -EADDRINUSE;
+	/* A child of one that was killed has it, too, until it executes its program or dies. */
+	for (uint32_t i = 0; answers(&addr); i++) {
+		if (i == ANSWER_LOOKS)
+			return -EADDRINUSE;
+		usleep(ANSWER_MS * 1000);
+	}
 	if (unlink(control->path) < 0 && errno != ENOENT)
 		return -errno;
 	if (bind(control->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
