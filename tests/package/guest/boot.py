@@ -155,12 +155,14 @@ def fetched(_job):
         with open(CONFIG, "r+", encoding="utf-8") as f:
             text = f.read()
             f.seek(0)
-            f.write(text.replace("\nsource:\n", SOURCE))
+            f.write(text.replace("\nsource:\n", SOURCE).replace("probation: 60s", "probation: 2s"))
+            f.truncate()
         with subprocess.Popen(["python3", "-c", SERVER, fleet], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) as server:
             try:
                 restart()
                 wait_until(lambda: interval_ms() == 7000, "what is signed is in force")
+                wait_until(lambda: os.path.exists("/var/lib/conntrace/remote/active"), "it is kept")
             finally:
                 server.kill()  # who waits for it would wait for ever
         equal(run("stat", "-c", "%U:%G %a", "/var/lib/conntrace/remote"), "conntrace:conntrace 700\n",
