@@ -37,6 +37,8 @@ ROWS = [
     ("cpu_system_ns", "CPU per connection, whole system, us", 1e3, 1),
     ("cpu_conngen_ns", "CPU per connection, load generator, us", 1e3, 1),
     ("bpf_ns", "BPF time per connection, both ends, us", 1e3, 2),
+    ("datagram_ns", "a UDP datagram sent and received, us", 1e3, 2),
+    ("datagram_bpf_ns", "BPF time for it, us", 1e3, 2),
     ("iperf3_bits_per_s", "iperf3 throughput, Gbit/s", 1e9, 2),
     ("rss_bytes", "RSS of all its processes, MB", 1e6, 1),
     ("pss_bytes", "PSS of all its processes, MB", 1e6, 1),
@@ -129,6 +131,12 @@ class Bench:
         tool.expect(ports, 2 * connections)
         return report
 
+    def datagrams(self):
+        """Of one flow. Returns the time for one of them; what of it is BPF's takes a pass of its own."""
+        count = self.options.datagrams
+        report = run_json([self.options.dgramgen, "1", "1", str(count), "64"], timeout=120)
+        return report["elapsed_ns"] / count
+
     def iperf3(self):
         port = self.ports.take(1)[0]
         seconds = self.options.iperf_seconds
@@ -160,6 +168,7 @@ class Bench:
             self.load(tool, max(options.connections // 10, 1))  # caches, tables, first faults
             loads = [self.load(tool, options.connections) for _ in range(options.repeats)]
             figures = figures_of(loads)
+            figures["datagram_ns"] = self.datagrams()
             figures.update(tool.memory())
             if options.iperf_seconds:
                 figures["iperf3_bits_per_s"] = self.iperf3()
@@ -174,14 +183,14 @@ class Bench:
             before = bpf_times()
             report = self.load(tool, self.options.connections)
             after = bpf_times()
-        used = {}
-        for key, (program, run_ns, runs) in after.items():
-            _, ns0, runs0 = before.get(key, ("", 0, 0))
-            if key not in tool.programs_before:
-                used[f"{program}#{key}"] = {"run_ns": run_ns - ns0, "runs": runs - runs0}
+            self.datagrams()
+            last = bpf_times()
+        used = bpf_used(tool, before, after)
         if not used:
             raise BenchError(f"{name}: no BPF program of it is loaded")
         figures = {"bpf_ns": sum(u["run_ns"] for u in used.values()) / report["completed"],
+                   "datagram_bpf_ns": sum(u["run_ns"] for u in bpf_used(tool, after, last).values()
+                                          ) / self.options.datagrams,
                    "bpf_programs": used}
         figures.update(tool.account())
         return figures
@@ -231,6 +240,16 @@ def bpf_times():
     programs = run_json(["bpftool", "prog", "show", "-j"], timeout=30)
     return {p["id"]: (p.get("name", "?"), p.get("run_time_ns", 0), p.get("run_cnt", 0))
             for p in programs}
+
+
+def bpf_used(tool, before, after):
+    """What the programs of a tool used in between, {name: {run_ns, runs}}."""
+    used = {}
+    for key, (program, run_ns, runs) in after.items():
+        _, ns0, runs0 = before.get(key, ("", 0, 0))
+        if key not in tool.programs_before:
+            used[f"{program}#{key}"] = {"run_ns": run_ns - ns0, "runs": runs - runs0}
+    return used
 
 
 @contextlib.contextmanager
@@ -325,6 +344,7 @@ def parse_arguments():
     number = {"type": int, "metavar": "N"}
     parser.add_argument("--bin", default="build/bin", help="directory of conntrace's programs")
     parser.add_argument("--conngen", help="the load generator (default BIN/../bench/conngen)")
+    parser.add_argument("--dgramgen", help="and that of datagrams (default BIN/../bench/dgramgen)")
     parser.add_argument("--variants", default="none,conntrace,tcplife",
                         help="which, separated by commas (default %(default)s)")
     parser.add_argument("--rounds", default=5, **number, help="default %(default)s")
@@ -332,24 +352,28 @@ def parse_arguments():
                         help="loads per variant and round (default %(default)s)")
     parser.add_argument("--connections", default=10000, **number,
                         help="per load (default %(default)s)")
+    parser.add_argument("--datagrams", default=200000, **number,
+                        help="per variant and round (default %(default)s)")
     parser.add_argument("--iperf-seconds", default=2, **number,
                         help="per variant and round, 0 = leave iperf3 out (default %(default)s)")
     parser.add_argument("--json", metavar="FILE", help="write every figure of every round there")
     options = parser.parse_args()
     options.conngen = options.conngen or os.path.join(options.bin, "../bench/conngen")
+    options.dgramgen = options.dgramgen or os.path.join(options.bin, "../bench/dgramgen")
     options.variants = options.variants.split(",")
     unknown = set(options.variants) - set(VARIANTS)
     if unknown:
         parser.error(f"--variants: {', '.join(sorted(unknown))}: not one of {', '.join(VARIANTS)}")
-    if min(options.rounds, options.repeats, options.connections) < 1 or options.iperf_seconds < 0:
-        parser.error("--rounds, --repeats and --connections must be at least 1")
+    if min(options.rounds, options.repeats, options.connections, options.datagrams) < 1 \
+            or options.iperf_seconds < 0:
+        parser.error("--rounds, --repeats, --connections and --datagrams must be at least 1")
     return options
 
 
 def bench_main(options):
     if os.geteuid() != 0:
         raise BenchError("root is needed: tcplife and the BPF run times are only for root")
-    for path in (options.conngen, *(p for name in options.variants
+    for path in (options.conngen, options.dgramgen, *(p for name in options.variants
                                     for p in VARIANTS[name].programs(options))):
         if not os.access(path, os.X_OK):
             raise BenchError(f"{path}: not there: run make first, install libbpf-tools, or say "

@@ -26,7 +26,7 @@
 #define ADDRESSES  0x7f400001u /* 127.64.0.1 and on: clients */
 #define SERVER     0x7f000001u
 #define PORTS_EACH 20000u /* of an address */
-#define PORT_FIRST 20000u
+#define PORT_FIRST 40000u
 #define TIMEOUT_S  10
 #define NS_PER_S   1000000000ull
 #define ARGUMENTS  4
