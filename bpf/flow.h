@@ -404,8 +404,7 @@ int walk_flows(struct bpf_iter__bpf_map_elem *ctx)
 	const struct flow_key *key = ctx->key;
 	struct flow_key copy;
 
-	if (ctx->meta->seq_num == 0)
-		tally_begin(&walk_flow_tally);
+	tally_begin(&walk_flow_tally, ctx->meta);
 	if (!key)
 		return 0;
 	copy = *key;

@@ -132,8 +132,8 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 	struct socket *socket;
 	struct sock *sk = NULL;
 
-	if (tells && ctx->meta->seq_num == 0)
-		tally_begin(&walk_tally);
+	if (tells)
+		tally_begin(&walk_tally, ctx->meta);
 	if (!task || !file) {
 		if (tells)
 			snapshot_end(false);

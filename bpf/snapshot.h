@@ -18,6 +18,7 @@ struct tally {
 	__u64 live;  /* connections met */
 	__u64 older; /* of these, those that are older than the walk */
 	__u64 begin_ns;
+	__u64 session;    /* of the iterator that counts */
 	__u64 left;       /* of their records left out or lost: told again by the next walk */
 	__u64 generation; /* the reader's when the walk began */
 };
@@ -35,8 +36,15 @@ static __always_inline __u64 reader_generation(void)
 	return reader ? reader->generation : 0;
 }
 
-static __always_inline void tally_begin(struct tally *tally)
+/*
+ * To be called at each visit, and at the end: begins once. By seq_num it can't be known: it is 0 at
+ * the first visit, and at the end of an iterator that had no visit or just that one.
+ */
+static __always_inline void tally_begin(struct tally *tally, struct bpf_iter_meta *meta)
 {
+	if (tally->session == meta->session_id)
+		return;
+	tally->session = meta->session_id;
 	tally->live = 0;
 	tally->older = 0;
 	tally->begin_ns = bpf_ktime_get_ns();
@@ -221,8 +229,7 @@ static __always_inline int snapshot_visit(bool typed, struct bpf_iter_meta *meta
 {
 	struct counters *count = counters_get();
 
-	if (meta->seq_num == 0)
-		tally_begin(&walk_tally);
+	tally_begin(&walk_tally, meta);
 	if (!sk) {
 		snapshot_end(true);
 		return 0;

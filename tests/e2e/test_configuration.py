@@ -179,8 +179,9 @@ def test_config_check_finds_what_conntraced_finds():
         path = tracer.config_path
         equal(checked(path), (0, [path + ": valid"], ""), "a valid file")
         code, lines, _ = checked(path, "--source")
-        equal((code, [line[:len(path) + 10] for line in lines]),
-              (78, [path + ":1: output", path + ":1: output"][:len(lines)]), "as one of a source")
+        # A second line names the tracer, if the tests are run with one.
+        equal((code, [line[:len(path) + 10] for line in lines if ":1:" in line]),
+              (78, [path + ":1: output", path + ":1: output"]), "as one of a source")
         tracer.write_config("snapshot_interval: [1]\nfamilies: []\nfiltres: []\n")
         code, lines, _ = checked(path)
         equal(code, 78, "exit code")

@@ -166,7 +166,7 @@ def compare_live(tracer, prefix, netns, syn):
     def same_moment():
         before = ss(prefix)
         listed = [r for r in map(json.loads, tracer.cli("list", "--json").stdout.splitlines())
-                  if r["netns"] == netns]
+                  if r["netns"] == netns and r["event"] == "update"]
         return (before, listed) if ss(prefix) == before else None
     (told, acked), listed = wait_for("a quiet moment", same_moment)
     equal(len(listed), 1, f"connections of the namespace in the list: {listed}")
