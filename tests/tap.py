@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a test program says: TAP (https://testanything.org), "ok 1 - name", "not ok 2 - name",
-"ok 3 - name # SKIP reason"."""
+"ok 3 - name # SKIP reason"; the reason of a failure may follow it in a line, "# reason: TEXT"."""
 
 import dataclasses
 import re
@@ -8,6 +8,7 @@ import signal
 
 POINT = re.compile(r"(not )?ok\b\s*\d*\s*(?:-\s*)?(.*)")
 PLAN = re.compile(r"1\.\.(\d+)\s*(?:#\s*SKIP\S*\s*(.*))?$", re.IGNORECASE)
+REASON = "# reason: "
 SKIP = re.compile(r"(.*?)\s*#\s*SKIP\S*\s*(.*)$", re.IGNORECASE)
 
 
@@ -44,6 +45,8 @@ def read(text):
                 plan = 1
         elif point:
             points.append(read_point(bool(point.group(1)), point.group(2).strip()))
+        elif line.startswith(REASON) and points and points[-1].verdict == "failed":
+            points[-1].reason = line.removeprefix(REASON)
     return points, plan
 
 

@@ -30,6 +30,7 @@ SLOWDOWN = int(os.environ.get("CONNTRACE_SLOWDOWN", "1"))
 WALKS_FOR_UNSEEN = 20  # at most
 WALK_S = 0.5   # a list has another walk made after this
 POLL_S = min(0.02 * SLOWDOWN, 0.2)  # most of what is polled for costs a process
+REASON_MAX = 300  # characters of why a test failed, in the line about it
 
 
 def load(count):
@@ -408,9 +409,10 @@ def main(tests, once=()):
         try:
             skip = why_not(test, once) or test()
             print(f"ok {number} - {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
-        except Exception:  # a test may fail in any way; the rest still runs
+        except Exception as failure:  # a test may fail in any way; the rest still runs
             failed += 1
             print(f"not ok {number} - {name}")
+            print("# reason: " + " ".join(str(failure).split())[:REASON_MAX])
             sys.stdout.write("".join("# " + l + "\n"
                                      for l in traceback.format_exc().splitlines()))
         print(f"# took {time.monotonic() - began:.1f} s", flush=True)

@@ -9,6 +9,7 @@ import tap
 
 EXIT_UNSUPPORTED = os.EX_UNAVAILABLE  # conntraced's, when the kernel can't do what is asked for
 TAIL_LINES = 30  # of a program that ended badly are shown
+NAMED_MAX = 3  # failed tests are named in the one line about a tracer
 
 
 @dataclasses.dataclass
@@ -96,9 +97,13 @@ def supported(programs, events, comments):
     counts = {verdict: sum(point.verdict == verdict for point in points)
               for verdict in ("passed", "failed", "skipped")}
     result = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()
-                       if count or verdict == "passed")
-    right = not wrong and not counts["failed"] and counts["passed"] > 0
-    return right, f"{result} ({seconds:.0f} s)", comments
+                       if count or verdict == "passed") + f" ({seconds:.0f} s)"
+    failed = [f"{p.name}: {p.reason}" if p.reason else p.name
+              for p in points if p.verdict == "failed"]
+    if failed:
+        result += f": {'; '.join(failed[:NAMED_MAX])}{' ...' if failed[NAMED_MAX:] else ''}"
+    right = not wrong and not failed and counts["passed"] > 0
+    return right, result, comments
 
 
 def judge_tracer(kernel, expected, programs, ended):
