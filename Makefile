@@ -257,6 +257,11 @@ conntrace_SRC := $(COMMON) \
 	cli/identity.c \
 	cli/list.c \
 	cli/main.c \
+	cli/metrics.c \
+	cli/metrics_each.c \
+	cli/metrics_source.c \
+	cli/metrics_table.c \
+	cli/metrics_write.c \
 	cli/process.c \
 	cli/put.c \
 	cli/records.c \
@@ -264,9 +269,11 @@ conntrace_SRC := $(COMMON) \
 	cli/status.c \
 	cli/status_filter.c \
 	cli/status_json.c \
+	cli/status_read.c \
 	cli/status_source.c \
 	cli/status_text.c \
 	cli/tail.c \
+	cli/textbuf.c \
 	$(CGROUPS) \
 	exporter/clock.c \
 	exporter/decode.c \
@@ -277,6 +284,7 @@ conntrace_SRC := $(COMMON) \
 	exporter/pages.c \
 	exporter/table.c \
 	common/landlock.c \
+	common/wholefile.c \
 	loader/btf.c \
 	loader/features.c \
 	loader/instance.c \
@@ -381,6 +389,9 @@ test_marker_SRC := exporter/marker.c exporter/loss.c exporter/jsonbuf.c exporter
 test_manager_SRC := loader/manager.c loader/plan.c loader/procfs.c loader/tracer.c $(DISPATCH)
 test_manager_LIB := -lmsgpackc $(LIBBPF)
 test_memfd_SRC := common/io.c common/memfd.c
+test_metrics_SRC := cli/metrics_each.c cli/metrics_source.c cli/metrics_table.c cli/metrics_write.c \
+	cli/safe.c cli/status_filter.c cli/status_read.c cli/status_source.c cli/textbuf.c \
+	common/config.c common/log.c common/proto.c common/stats.c exporter/loss.c
 test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 test_msg_LIB := -lmsgpackc
 test_msgfmt_SRC := common/msgfmt.c
@@ -420,7 +431,7 @@ test_source_dir_SRC := common/fnv.c poller/source.c poller/source_dir.c
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_store_SRC := supervisor/store.c common/bundle.c common/io.c common/log.c common/memfd.c \
 	common/wholefile.c
-test_status_filter_SRC := cli/status_filter.c $(SCHEMA) common/config.c
+test_status_filter_SRC := cli/status_filter.c cli/textbuf.c $(SCHEMA) common/config.c
 test_status_filter_LIB := -lyaml
 test_store_faults_SRC := $(test_store_SRC)
 test_store_faults_LIB := -Wl,--wrap=openat,--wrap=read,--wrap=write,--wrap=fsync,--wrap=close \
@@ -739,10 +750,12 @@ san: ## everything with AddressSanitizer and UBSan, in $(O)/san
 # Pages written for a reader of man(1); the others are made of docs/, so that they say the same.
 MAN_PAGES := $(wildcard packaging/man/*.[1-8]) \
 	$(O)/man/conntrace.yaml.5 \
-	$(O)/man/conntrace-records.5
+	$(O)/man/conntrace-records.5 \
+	$(O)/man/conntrace-metrics.5
 
 $(O)/man/conntrace.yaml.5: docs/configuration.md
 $(O)/man/conntrace-records.5: docs/record.md
+$(O)/man/conntrace-metrics.5: docs/metrics.md
 $(O)/man/%.5: docs/mdoc
 	@mkdir -p $(@D)
 	$(call say,MAN,$@)
@@ -765,6 +778,8 @@ TEXTS := \
 	packaging/completion/conntraced:$(PREFIX)/share/bash-completion/completions/conntraced \
 	packaging/systemd/nat.conf:$(DOC)/examples/nat.conf \
 	packaging/systemd/remote.conf:$(DOC)/examples/remote.conf \
+	packaging/systemd/conntrace-metrics.service:$(DOC)/examples/conntrace-metrics.service \
+	packaging/systemd/conntrace-metrics.timer:$(DOC)/examples/conntrace-metrics.timer \
 	README.md:$(DOC)/README.md \
 	$(foreach page,$(wildcard docs/*.md),$(page):$(DOC)/$(page)) \
 	$(foreach page,$(MAN_PAGES),$(page):$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))

@@ -9,7 +9,7 @@
 
 enum cli_exit {
 	CLI_OK = 0,
-	CLI_FAILED = 1, /* status: tracing is not up; list, tail: no answer to that */
+	CLI_FAILED = 1, /* status: tracing is not up; metrics: not written; list, tail: no answer */
 	CLI_USAGE = 2,  /* of doctor also that conntraced can't run: enum doctor_verdict */
 	CLI_NO_DAEMON = 3,
 	CLI_NO_INPUT = 66, /* config check: as conntraced --check */
@@ -24,9 +24,11 @@ struct cli_options {
 	bool nat;                      /* likewise */
 	bool as_source;                /* of config check: the file is one of a source */
 	const char *file;              /* of config check */
+	const char *output;            /* of metrics: the file to write, NULL = standard output */
 };
 
 int cli_status(const struct cli_options *options);
+int cli_metrics(const struct cli_options *options);
 int cli_list(const struct cli_options *options);
 int cli_doctor(const struct cli_options *options);
 int cli_tail(const struct cli_options *options);

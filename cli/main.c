@@ -8,12 +8,14 @@
 #include "cli/client.h"
 #include "common/log.h"
 
-/* Which options a command has beside --json, --help and --version. */
+/* Which options a command has beside --help and --version. */
 enum {
 	TAKES_SOCKET = 1 << 0,
 	TAKES_WHAT_IF = 1 << 1, /* --tracer, --instance, --nat */
 	TAKES_SOURCE = 1 << 2,  /* --source */
 	TAKES_FILE = 1 << 3,    /* an argument, which must be there */
+	TAKES_JSON = 1 << 4,    /* --json */
+	TAKES_OUTPUT = 1 << 5,  /* --output */
 };
 
 struct command {
@@ -25,7 +27,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"doctor", cli_doctor, TAKES_WHAT_IF, "would it run here, how, and what to change",
+	{"doctor", cli_doctor, TAKES_JSON | TAKES_WHAT_IF,
+	 "would it run here, how, and what to change",
 	 "Looks at kernel, privileges, files and memory as conntraced and its loader would, says\n"
 	 "which tracer would run, what is lost with it, and the remedy for each problem. Needs no\n"
 	 "conntraced. Some things can only be tried with cap_bpf and cap_perfmon: run it as root;\n"
@@ -34,28 +37,38 @@ static const struct command commands[] = {
 	 "\n"
 	 "Exit status: 0 all well, as far as could be tried; 1 degraded; 2 can't run (or wrong\n"
 	 "usage, told on standard error alone).\n"},
-	{"status", cli_status, TAKES_SOCKET, "processes, ladder, configuration, counters, account",
+	{"status", cli_status, TAKES_JSON | TAKES_SOCKET,
+	 "processes, ladder, configuration, counters, account",
 	 "Shows each process with what it may do, how tracing came up, the configuration\n"
 	 "in force, the counters, and whether every connection is accounted for.\n"
 	 "\n"
 	 "Exit status: 0 tracing is up, 1 it isn't, 3 no conntraced answers.\n"},
-	{"list", cli_list, TAKES_SOCKET, "the connections that are live now",
+	{"metrics", cli_metrics, TAKES_SOCKET | TAKES_OUTPUT,
+	 "the numbers of status, for Prometheus",
+	 "Prints what status says in numbers in Prometheus' text format, which node_exporter "
+	 "reads\n"
+	 "from the files of its textfile directory: write one there by --output, again and again.\n"
+	 "If no conntraced answers it stays as it was: look at its age.\n"
+	 "\n"
+	 "Exit status: 0 written, whether tracing is up or not; 1 it can't be written; 3 no\n"
+	 "conntraced answers.\n"},
+	{"list", cli_list, TAKES_JSON | TAKES_SOCKET, "the connections that are live now",
 	 "Makes a snapshot of the live connections and prints one line for each.\n"
 	 "With --json one JSON object per line, the fields as in the records.\n"
 	 "\n"
 	 "Exit status: 0 printed, 1 the list can't be had now, 3 no conntraced answers.\n"},
-	{"tail", cli_tail, TAKES_SOCKET, "the records as they come, until interrupted",
+	{"tail", cli_tail, TAKES_JSON | TAKES_SOCKET, "the records as they come, until interrupted",
 	 "Prints each record when it passes, until interrupted. Records that are not read\n"
 	 "in time are left out and counted (ledger: clients_dropped).\n"
 	 "\n"
 	 "Exit status: 0 interrupted, 1 the records ended, 3 no conntraced answers.\n"},
-	{"config show", cli_config_show, TAKES_SOCKET,
+	{"config show", cli_config_show, TAKES_JSON | TAKES_SOCKET,
 	 "the configuration in force, and where each value comes from",
 	 "Prints each key with its value and where that comes from: default, the local file, or\n"
 	 "which file of the source.\n"
 	 "\n"
 	 "Exit status: 0 printed, 1 there is none yet, 3 no conntraced answers.\n"},
-	{"config check", cli_config_check, TAKES_FILE | TAKES_SOURCE,
+	{"config check", cli_config_check, TAKES_JSON | TAKES_FILE | TAKES_SOURCE,
 	 "whether a configuration file is valid",
 	 "Checks the file as conntraced --check does, by the same verifier, and prints every "
 	 "error\n"
@@ -63,7 +76,7 @@ static const struct command commands[] = {
 	 "\n"
 	 "Exit status: 0 valid, 1 it could not be checked, 66 the file can't be read, 78 "
 	 "invalid.\n"},
-	{"config history", cli_config_history, TAKES_SOCKET,
+	{"config history", cli_config_history, TAKES_JSON | TAKES_SOCKET,
 	 "what became of the last configurations",
 	 "Prints the last 16 verdicts with their time: applied, on probation, passed, refused, "
 	 "rolled\n"
@@ -77,15 +90,11 @@ static const struct command commands[] = {
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},
-	{"socket", required_argument, NULL, 's'},
-	{"tracer", required_argument, NULL, 't'},
-	{"instance", required_argument, NULL, 'i'},
-	{"nat", no_argument, NULL, 'n'},
-	{"source", no_argument, NULL, 'o'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},           {"socket", required_argument, NULL, 's'},
+	{"output", required_argument, NULL, 'f'},   {"tracer", required_argument, NULL, 't'},
+	{"instance", required_argument, NULL, 'i'}, {"nat", no_argument, NULL, 'n'},
+	{"source", no_argument, NULL, 'o'},         {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
 };
 
 /* The options in the order of their help. */
@@ -94,11 +103,13 @@ static const struct {
 	const char *usage;
 	const char *help;
 } option_help[] = {
-	{0, "[--json]", "  --json           JSON instead of text for people\n"},
+	{TAKES_JSON, "[--json]", "  --json           JSON instead of text for people\n"},
 	{TAKES_SOCKET, "[--socket PATH]",
 	 "  --socket PATH    conntraced's control socket (default: $" CLIENT_SOCKET_ENV ",\n"
 	 "                   else " CLIENT_SOCKET_DEFAULT ",\n"
 	 "                   else $XDG_RUNTIME_DIR/" CLIENT_SOCKET_USER ")\n"},
+	{TAKES_OUTPUT, "[--output FILE]",
+	 "  --output FILE    metrics: replace FILE, in one step, in place of printing\n"},
 	{TAKES_WHAT_IF, "[--tracer NAME]",
 	 "  --tracer NAME    doctor: what if the configuration says so: auto (default), fentry,\n"
 	 "                   kprobe, tracepoint\n"},
@@ -195,6 +206,7 @@ static int take_option(struct request *request, int c)
 
 	switch (c) {
 	case 'j':
+		request->given |= TAKES_JSON;
 		request->options.json = true;
 		break;
 	case 'h':
@@ -206,6 +218,10 @@ static int take_option(struct request *request, int c)
 	case 's':
 		request->given |= TAKES_SOCKET;
 		request->options.socket = optarg;
+		break;
+	case 'f':
+		request->given |= TAKES_OUTPUT;
+		request->options.output = optarg;
 		break;
 	case 't':
 		request->given |= TAKES_WHAT_IF;
@@ -259,11 +275,21 @@ static int take_words(struct request *request, char **words, int count)
 /* Options that the command does not have. */
 static int refuse_options(unsigned int given, const char *command)
 {
-	return usage(given & TAKES_SOCKET ? "--socket is not for the command "
-		     : given & TAKES_SOURCE
-			     ? "--source is not for the command "
-			     : "--tracer, --instance and --nat are not for the command ",
-		     command);
+	static const struct {
+		unsigned int takes;
+		const char *what;
+	} refused[] = {
+		{TAKES_SOCKET, "--socket is not for the command "},
+		{TAKES_SOURCE, "--source is not for the command "},
+		{TAKES_OUTPUT, "--output is not for the command "},
+		{TAKES_JSON, "--json is not for the command "},
+		{TAKES_WHAT_IF, "--tracer, --instance and --nat are not for the command "},
+	};
+	size_t i = 0;
+
+	while (!(refused[i].takes & given))
+		i++;
+	return usage(refused[i].what, command);
 }
 
 /* Returns 0, or an exit code after telling what is wrong. */

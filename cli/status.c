@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -14,12 +15,6 @@
 #define ANSWER_WAIT_MS 5000
 #define LOOKS          4 /* at an account that doesn't hold because its numbers moved */
 #define LOOK_AGAIN_US  50000
-
-#define NAME(name, meaning) #name,
-const char *const status_counters[MSG_COUNTERS] = {COUNTERS(NAME)};
-const char *const status_ledger[MSG_LEDGER] = {LEDGER(NAME)};
-const char *const status_telemetry[TELEMETRY_ROWS] = {TELEMETRY(NAME)};
-#undef NAME
 
 static int on_process(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
@@ -90,7 +85,7 @@ static int on_done(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 
 	(void)fds;
 	status->refused = true;
-	client_refused("status", &msg->done);
+	client_refused(status->command, &msg->done);
 	return 0;
 }
 
@@ -108,108 +103,13 @@ static const struct dispatch_table table = {
 		},
 };
 
-const char *status_step_result(uint32_t result)
-{
-	static const char *const names[STEP_RESULT_COUNT] = {
-		[STEP_OK] = "ok",           [STEP_DEGRADED] = "degraded",
-		[STEP_SKIPPED] = "skipped", [STEP_NOT_SUPPORTED] = "not_supported",
-		[STEP_FAILED] = "failed",
-	};
-
-	return result < STEP_RESULT_COUNT ? names[result] : "unknown";
-}
-
-const char *status_format(uint32_t format)
-{
-	return format < FORMAT_COUNT ? config_formats[format] : "unknown";
-}
-
-const char *status_tracer(uint32_t tracer)
-{
-	return tracer < TRACER_COUNT ? config_tracers[tracer] : "unknown";
-}
-
-const char *status_instance(uint32_t instance)
-{
-	return instance < INSTANCE_COUNT ? config_instances[instance] : "unknown";
-}
-
-const char *status_outcome(uint32_t outcome)
-{
-#define NAME(name, meaning) #name,
-	static const char *const names[] = {OUTCOMES(NAME)};
-#undef NAME
-
-	return outcome < OUTCOME_COUNT ? names[outcome] : "unknown";
-}
-
-const char *status_probe_state(uint32_t state)
-{
-	static const char *const names[PROBE_STATE_COUNT] = {
-		[PROBE_OFF] = "off",         [PROBE_MISSING] = "missing",
-		[PROBE_PLANNED] = "planned", [PROBE_ATTACHED] = "attached",
-		[PROBE_FAILED] = "failed",
-	};
-
-	return state < PROBE_STATE_COUNT ? names[state] : "unknown";
-}
-
-const char *status_verdict(uint32_t verdict)
-{
-#define WORDS(name, words) words,
-	static const char *const all[] = {VERDICTS(WORDS)};
-#undef WORDS
-
-	return verdict < VERDICT_COUNT ? all[verdict] : "unknown";
-}
-
-const char *status_apply_state(uint32_t state)
-{
-	static const char *const names[APPLY_STATE_COUNT] = {
-		[APPLY_UNKNOWN] = "unknown",
-		[APPLY_UNACKNOWLEDGED] = "unacknowledged",
-		[APPLY_ACKNOWLEDGED] = "acknowledged",
-		[APPLY_ERROR] = "error",
-	};
-
-	return state < APPLY_STATE_COUNT ? names[state] : "unknown";
-}
-
-uint64_t status_poller_number(const struct status *status, uint32_t index)
-{
-	for (uint32_t i = 0; i < status->process_count; i++) {
-		const struct msg_process *told = &status->processes[i].told;
-
-		if (told->role == ROLE_POLLER && index < told->stats.count)
-			return told->stats.values[index];
-	}
-	return 0;
-}
-
-const char *status_refusal(uint32_t err)
-{
-	const char *name = err < TELEMETRY_ERRNOS - 1 ? strerrorname_np((int)err) : NULL;
-
-	if (!err)
-		return "";
-	return name ? name : "other";
-}
-
-uint64_t status_since_s(const struct status *status, uint64_t started_ns)
-{
-	if (!started_ns || status->now_ns < started_ns)
-		return 0;
-	return (status->now_ns - started_ns) / 1000000000u;
-}
-
-/* Returns 0, or an exit code after telling why. */
-static int gather(struct status *status, const struct cli_options *options)
+static int gather(struct status *status, const char *socket)
 {
 	static struct client client;
+	struct timespec clock;
 	int next = 1, err;
 
-	memset(status, 0, sizeof(*status));
-	err = client_open(&client, options->socket, ASK_STATUS);
+	err = client_open(&client, socket, ASK_STATUS);
 	if (err)
 		return client_explain(&client, err);
 	while (next == 1 && !status->complete && !status->refused)
@@ -219,30 +119,40 @@ static int gather(struct status *status, const struct cli_options *options)
 		return CLI_NO_DAEMON;
 	if (next == 1) {
 		status->now_ns = loop_now_ns();
+		clock_gettime(CLOCK_REALTIME, &clock);
+		status->clock_ms =
+			(uint64_t)clock.tv_sec * 1000 + (uint64_t)clock.tv_nsec / 1000000;
 		identity_of(&status->summary, &status->identity);
 		return 0;
 	}
-	if (next == 0)
-		fprintf(stderr, "conntrace: status: conntraced closed the connection: only root, "
-				"its own user and its group may ask, or it is ending\n");
-	else
-		fprintf(stderr, "conntrace: status: %s\n",
-			next == -EAGAIN ? "conntraced does not answer: see its log"
-					: strerror(-next));
+	fprintf(stderr, "conntrace: %s: %s\n", status->command,
+		next == 0 ? "conntraced closed the connection: only root, its own user and its "
+			    "group may ask, or it is ending"
+		: next == -EAGAIN ? "conntraced does not answer: see its log"
+				  : strerror(-next));
 	return CLI_NO_DAEMON;
+}
+
+int status_ask(struct status *status, const char *command, const char *socket)
+{
+	int code = 0;
+
+	for (int i = 0; i < LOOKS; i++) {
+		memset(status, 0, sizeof(*status));
+		status->command = command;
+		code = gather(status, socket);
+		if (code || status->identity.holds)
+			break;
+		usleep(LOOK_AGAIN_US);
+	}
+	return code;
 }
 
 int cli_status(const struct cli_options *options)
 {
 	static struct status status;
-	int code = 0, err;
+	int code = status_ask(&status, "status", options->socket), err;
 
-	for (int i = 0; i < LOOKS; i++) {
-		code = gather(&status, options);
-		if (code || status.identity.holds)
-			break;
-		usleep(LOOK_AGAIN_US);
-	}
 	if (code)
 		return code;
 	err = options->json ? status_json_print(&status) : status_text_print(&status);

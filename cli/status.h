@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The answer to "status", gathered, and its two ways onto paper. */
+/* The answer to "status", gathered, and its ways onto paper: cli/metrics.h has the third. */
 #ifndef CLI_STATUS_H
 #define CLI_STATUS_H
 
@@ -23,6 +23,7 @@ struct status_process {
 };
 
 struct status {
+	const char *command; /* for whom it is gathered */
 	struct status_process processes[STATUS_PROCESSES_MAX];
 	uint32_t process_count;
 	struct msg_step steps[STATUS_STEPS_MAX];
@@ -35,8 +36,15 @@ struct status {
 	bool refused;  /* and will not come; why is told */
 	struct msg_summary summary;
 	struct identity identity;
-	uint64_t now_ns; /* CLOCK_MONOTONIC */
+	uint64_t now_ns;   /* CLOCK_MONOTONIC */
+	uint64_t clock_ms; /* CLOCK_REALTIME */
 };
+
+/*
+ * Ask conntraced; again, if its account does not hold because its numbers move. command: what the
+ * user called, for messages. Returns 0, or an exit code after telling standard error why.
+ */
+int status_ask(struct status *status, const char *command, const char *socket);
 
 /* Print to standard output. Return 0, or a negative errno if it can't be written. */
 int status_text_print(const struct status *status);
@@ -74,7 +82,10 @@ bool status_expiry_warning(const struct msg_source *source, uint32_t role,
 /* "ENOMEM"; "other" for the last of the errnos that telemetry tells apart, "" for 0. */
 const char *status_refusal(uint32_t err);
 
-/* A number that the poller reports, 0 as long as it has not. */
+/* A number that a child reports (STAT_ of common/stats.h). False as long as it has not. */
+bool status_number(const struct status *status, enum role role, uint32_t index, uint64_t *number);
+
+/* Likewise the poller, 0 as long as it has not. */
 uint64_t status_poller_number(const struct status *status, uint32_t index);
 
 /* Seconds since a CLOCK_MONOTONIC time, 0 for time 0. */

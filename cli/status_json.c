@@ -206,6 +206,7 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	put_families(json, config->families);
 	put_filters(json, summary);
 	put_flag(json, "record_open", config->record_open);
+	put_number(json, "memory_budget", config->memory_budget);
 	put_number(json, "ring_bytes", config->ring_bytes);
 	put_number(json, "conn_max", config->conn_max);
 	put_number(json, "flow_max", config->flow_max);

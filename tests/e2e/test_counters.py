@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the programs count: each of their runs, and begins and ends that no program saw. For those,
-what a tracer remembers of a socket is changed as if its programs had been skipped."""
+what a tracer remembers of a socket is changed as if its programs had been skipped. And all of it as
+metrics."""
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import socket
+import stat
 import struct
+import subprocess
 
-from harness import Tracer, check, conngen, equal, main, network_namespace, wait_for
+from harness import BIN, Tracer, check, conngen, equal, main, network_namespace, wait_for
 from memory import Memory
+from metrics import check_as_status, parse
 from scenario import attached
 
 EVENT_CPU_LATE = 0x8000
@@ -191,6 +196,62 @@ def test_the_walk_counts_what_it_visits():
         before = counters(tracer)
         wait_for("two walks over both ends", lambda: counters(tracer)["run_walk"]
                  >= before["run_walk"] + 4)
+
+
+def test_metrics_are_what_status_says():
+    filters = "filters:\n  - exclude: {cgroup: '/é\"x'}\n  - exclude: {port: 22}\n"
+    with network_namespace() as (prefix, netns), \
+            Tracer(more=filters + "snapshot_interval: 1h\n", source=True) as tracer:
+        tracer.put("10.yaml", "records: {open: true}\n")
+        wait_for("the file", lambda: tracer.status()["config"]["version"] == 2)
+        conngen(prefix, "run", "--connections", COUNT)
+        tracer.closes(netns, 2 * COUNT)
+        check_as_status(tracer, os.uname().release)
+        samples = parse(tracer.cli("metrics").stdout)
+        check(samples[("conntrace_records_delivered_total", (("event", "close"),))] >= 2 * COUNT
+              and samples[("conntrace_account_holds", ())] == 1, f"ends and account: {samples}")
+        tracer.put("10.yaml", "records: {open: maybe}\n")
+        wait_for("an error", lambda: tracer.status()["source"]["error"])
+        check_as_status(tracer, os.uname().release)
+        samples = parse(tracer.cli("metrics").stdout)
+        equal(samples[("conntrace_config_verdict", (("verdict", "refused"),))], 1, "refused")
+
+
+def write_metrics(tracer, *words, code=0):
+    """By somebody whose files nobody else may read. Returns what it said of an error."""
+    done = subprocess.run([os.path.join(BIN, "conntrace"), "metrics", "--socket", tracer.socket,
+                           *words], capture_output=True, text=True, umask=0o077)
+    equal((done.returncode, done.stdout), (code, ""), f"{words}: code and output: {done.stderr}")
+    return done.stderr
+
+
+def test_metrics_are_put_into_a_file_whole_or_not_at_all():
+    with Tracer() as tracer:
+        path = os.path.join(tracer.out, "conntrace.prom")
+        with open(path, "w", encoding="ascii") as f:
+            f.write("old")
+        write_metrics(tracer, "--output", path)
+        equal(stat.S_IMODE(os.stat(path).st_mode), 0o644, "mode")
+        with open(path, encoding="ascii") as f:
+            written = f.read()
+        equal(parse(written)[("conntrace_tracing", ())], 1, "tracing")
+        equal([n for n in os.listdir(tracer.out) if "prom" in n], ["conntrace.prom"], "files")
+        equal(write_metrics(tracer, "--json", code=2), "conntrace: --json is not for the command "
+              "metrics: see conntrace --help\n", "--json")
+        check("No such file" in write_metrics(tracer, "--output", "/nowhere/x.prom", code=1),
+              "it says why")
+        check("Is a directory" in write_metrics(tracer, "--output", tracer.out + "/", code=1),
+              "it says that this is no name")
+        before = os.stat(path)
+        with contextlib.ExitStack() as held:
+            directory = os.open(tracer.out, os.O_RDONLY | os.O_DIRECTORY)
+            held.callback(os.close, directory)
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            check("another one is writing" in write_metrics(tracer, "--output", path, code=1),
+                  "it says that there are two")
+        tracer.stop()
+        write_metrics(tracer, "--output", path, code=3)
+        equal(os.stat(path), before, "the file, when no conntraced answers")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import time
 
 from harness import (SLOWDOWN, Tracer, Tree, check, equal, main, proc_status, steps_of,
                      wait_for)
+from metrics import check_as_status
 from nat_nets import FILTERS, UDP_CLIENT, Nets, as_nat, run, sees, stats, traced
 
 CAP_NET_ADMIN = 1 << 12
@@ -84,6 +85,7 @@ def test_a_client_behind_dnat_is_told_who_answers():
         equal(client.seen, (client.saddr, client.sport), "whom the server saw")
         client.end()
         sees(tracer, nets, client, as_nat(reply[1], reply[3], "10.77.0.2", 8080))
+        check_as_status(tracer, os.uname().release)
         # The server's socket is of a namespace whose connection tracking is not listened to.
         other = [r for r in tracer.closes(nets.inode("peer"), 1) if r["dport"] == client.sport]
         equal([(r["saddr"], r["sport"], r["nat"]) for r in other], [("10.77.0.2", 8080, None)],

@@ -19,6 +19,7 @@ import tempfile
 import time
 
 from harness import CONNGEN, Tracer, check, conngen, equal, main, network_namespace, wait_for
+from metrics import check_as_status
 from possess import SUPPORTED, attempt
 from test_hostile import Stage
 from tuf_world import Repository, RepoSigner, Server, answer, run, sha256
@@ -343,6 +344,7 @@ def the_story_of_the_server(fleet, tracer):
     text = tracer.cli("status").stdout
     for line in ("source signed: https://localhost", "in force: root 5 until "):
         check(line in text, f"not in the status: {line}: {text}")
+    check_as_status(tracer, os.uname().release)
 
 
 def test_a_fleet_is_configured_and_what_is_wrong_changes_nothing():
