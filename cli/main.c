@@ -48,7 +48,7 @@ static const struct command commands[] = {
 	 "Prints what status says in numbers in Prometheus' text format, which node_exporter "
 	 "reads\n"
 	 "from the files of its textfile directory: write one there by --output, again and again.\n"
-	 "If no conntraced answers it stays as it was: look at its age.\n"
+	 "If no conntraced answers the file stays as it was: look at its age.\n"
 	 "\n"
 	 "Exit status: 0 written, whether tracing is up or not; 1 it can't be written; 3 no\n"
 	 "conntraced answers.\n"},

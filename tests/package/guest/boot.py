@@ -178,6 +178,34 @@ def fetched(_job):
         restart()
 
 
+def metered(_job):
+    """The example's timer and service, with what they let themselves, write what node_exporter reads."""
+    units = ("conntrace-metrics.service", "conntrace-metrics.timer")
+    place = "/var/lib/prometheus"
+    written = f"{place}/node-exporter/conntrace.prom"
+    for unit in units:
+        shutil.copy(f"/usr/share/doc/conntrace/examples/{unit}", "/etc/systemd/system")
+    os.makedirs(os.path.dirname(written))
+    try:
+        run("systemctl", "daemon-reload")
+        run("systemctl", "start", units[1])
+        wait_until(lambda: os.path.exists(written), "the file is written")
+        equal(run("stat", "-c", "%U:%G %a", written), "root:root 644\n", "the file")
+        with open(written, encoding="ascii") as f:
+            text = f.read()
+        for name in ('conntrace_tracing 1', 'conntrace_account_holds 1',
+                     'conntrace_process_resident_memory_bytes{process="exporter"} '):
+            if f"\n{name}" not in text:
+                raise AssertionError(f"no {name} in {text}")
+    finally:
+        run("systemctl", "stop", *reversed(units), status=None)
+        show("journalctl", "-u", units[0], "-o", "cat")
+        for unit in units:
+            os.unlink(f"/etc/systemd/system/{unit}")
+        shutil.rmtree(place)
+        run("systemctl", "daemon-reload")
+
+
 def upgraded(job):
     """Under load. What is recorded of the load is told; nothing of what came before is lost."""
     conngen(7005, 20)
@@ -230,6 +258,7 @@ STEPS = [
     ("logrotate: nothing is lost", rotated),
     ("a wrong configuration changes nothing", reloaded),
     ("signed configuration from a server, by a confined poller; kept over a restart", fetched),
+    ("the example for node_exporter writes the metrics", metered),
     ("apt-get install of a later version, under load", upgraded),
     ("apt-get remove: nothing runs, nothing is attached; records and configuration stay", removed),
     ("apt-get purge: nothing is left", purged),
