@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single connections between processes of a test, and what becomes of them on Fargate."""
 
+import json
 import subprocess
 import sys
+import time
 
-from harness import SLOWDOWN, Tracer, check, equal, network_namespace, steps_of, wait_for
+from harness import (SLOWDOWN, WALK_S, Tracer, check, equal, network_namespace, steps_of,
+                     wait_for)
 
 CONNECT = """
 import socket, sys
@@ -53,6 +56,41 @@ def exchange(prefix, wrap_client=()):
     equal(client.wait(30 * SLOWDOWN), 0, "the client's exit code")
     equal(server.wait(30 * SLOWDOWN), 0, "the server's exit code")
     return int(child)
+
+
+def listed(tracer, netns):
+    """The live connections of a namespace."""
+    return [r for r in map(json.loads, tracer.cli("list", "--json").stdout.splitlines())
+            if r["netns"] == netns and r["event"] == "update"]
+
+
+def ss(prefix, which=()):
+    """What ss -ti says of each established connection of a namespace: (local port, by the names that
+    records have, bytes acknowledged)."""
+    lines = subprocess.run([*prefix, "ss", "-tinH", "state", "established", *which],
+                           capture_output=True, text=True, check=True).stdout.splitlines()
+    found = []
+    for head, info in zip(lines[0::2], lines[1::2]):
+        words = dict(word.split(":", 1) for word in info.split() if ":" in word)
+        rtt, rttvar = (round(float(number) * 1000) for number in words["rtt"].split("/"))
+        told = {"srtt_us": rtt, "rttvar_us": rttvar,
+                "min_rtt_us": round(float(words["minrtt"]) * 1000),
+                "retransmits": int(words.get("retrans", "0/0").split("/")[1]),
+                "reordered": int(words.get("reord_seen", 0))}
+        for name in ("segs_out", "segs_in", "bytes_received"):
+            told[name] = int(words.get(name, 0))
+        found.append((int(head.split()[2].rsplit(":", 1)[1]), told, int(words["bytes_acked"])))
+    return found
+
+
+def same_moment(tracer, prefix, netns, which=()):
+    """What ss and the list say while nothing moves."""
+    def look():
+        before = ss(prefix, which)
+        time.sleep(WALK_S)  # a list may be as old as that
+        live = listed(tracer, netns)
+        return (before, live) if ss(prefix, which) == before else None
+    return wait_for("a quiet moment", look)
 
 
 # A child pid namespace: what another tenant of the machine has.

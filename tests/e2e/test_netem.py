@@ -4,13 +4,13 @@ says of their sockets at the same moment, and in the end what tcpdump saw of eac
 
 import collections
 import contextlib
-import json
 import os
 import signal
 import struct
 import subprocess
 import tempfile
 
+from connections import same_moment
 from harness import Tracer, check, equal, main, network_namespace, wait_for
 from scenario import Script
 
@@ -146,29 +146,10 @@ def count(path, port):
     return counts
 
 
-def ss(prefix):
-    """What ss -ti says of the one connection of a namespace."""
-    _, info = run(prefix, "ss -tinH state established").splitlines()
-    words = dict(word.split(":", 1) for word in info.split() if ":" in word)
-    rtt, rttvar = (round(float(number) * 1000) for number in words["rtt"].split("/"))
-    told = {"srtt_us": rtt, "rttvar_us": rttvar,
-            "min_rtt_us": round(float(words["minrtt"]) * 1000),
-            "retransmits": int(words.get("retrans", "0/0").split("/")[1]),
-            "reordered": int(words.get("reord_seen", 0))}
-    for name in ("segs_out", "segs_in", "bytes_received"):
-        told[name] = int(words.get(name, 0))
-    return told, int(words["bytes_acked"])
-
-
 def compare_live(tracer, prefix, netns, syn):
     """The list against ss, at a moment when nothing moves. syn: those of the bytes acknowledged that
     are none."""
-    def same_moment():
-        before = ss(prefix)
-        listed = [r for r in map(json.loads, tracer.cli("list", "--json").stdout.splitlines())
-                  if r["netns"] == netns and r["event"] == "update"]
-        return (before, listed) if ss(prefix) == before else None
-    (told, acked), listed = wait_for("a quiet moment", same_moment)
+    ((_, told, acked),), listed = same_moment(tracer, prefix, netns)
     equal(len(listed), 1, f"connections of the namespace in the list: {listed}")
     (record,) = listed
     for name, want in {**told, "bytes_sent": acked - syn}.items():

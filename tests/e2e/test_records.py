@@ -4,12 +4,17 @@
 import collections
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
 
+from connections import listed, same_moment
 from harness import (SLOWDOWN, Tracer, check, conngen, equal, load, main, network_namespace,
                      wait_for)
+
+IPERF3_PORT = 5201
+MUCH = 100000  # bytes, more than what iperf3 says beside the transfer
 
 
 def ends_of(path):
@@ -117,23 +122,33 @@ def test_curl_and_nginx_with_owner_bytes_and_duration():
             check(abs(client["closed_ns"] / 1e9 - time.time()) < 30, "closed_ns is not realtime")
 
 
+def iperf3_server(prefix):
+    server = subprocess.Popen([*prefix, "iperf3", "-s", "-1", "-B", "127.0.0.1"],
+                              stdout=subprocess.DEVNULL)
+    wait_for("iperf3 listens", lambda: str(IPERF3_PORT) in subprocess.run(
+        [*prefix, "ss", "-ltn"], capture_output=True, text=True, check=True).stdout)
+    return server
+
+
+def transfer(tracer, netns):
+    """The data connection of iperf3 in the list, once much has been sent."""
+    return wait_for("the transfer in the list", lambda: [
+        r for r in listed(tracer, netns)
+        if r["dport"] == IPERF3_PORT and r["bytes_sent"] > MUCH])
+
+
 def test_iperf3_bytes_and_the_live_list():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
-        server = subprocess.Popen([*prefix, "iperf3", "-s", "-1", "-B", "127.0.0.1"],
-                                  stdout=subprocess.DEVNULL)
-        wait_for("iperf3 listens", lambda: "5201" in subprocess.run(
-            [*prefix, "ss", "-ltn"], capture_output=True, text=True, check=True).stdout)
-        client = subprocess.Popen([*prefix, "iperf3", "-c", "127.0.0.1", "-t", "3", "-J"],
+        server = iperf3_server(prefix)
+        client = subprocess.Popen([*prefix, "iperf3", "-c", "127.0.0.1", "-J", "-t",
+                                   "3" if SLOWDOWN == 1 else "6"],
                                   stdout=subprocess.PIPE, text=True)
-        time.sleep(1.5)
-        live = [json.loads(l) for l in tracer.cli("list", "--json").stdout.splitlines()]
-        told = json.loads(client.communicate(timeout=30)[0])
-        server.wait(10)
+        flowing = transfer(tracer, netns)
+        told = json.loads(client.communicate(timeout=30 * SLOWDOWN)[0])
+        server.wait(10 * SLOWDOWN)
         port = told["start"]["connected"][0]["local_port"]
-        flowing = [r for r in live if r["netns"] == netns and r["sport"] == port]
-        equal(len(flowing), 1, "the transfer in the list while it runs")
-        check(flowing[0]["bytes_sent"] > 0 and flowing[0]["state"] == "established",
-              f"live record: {flowing[0]}")
+        equal([(r["sport"], r["state"]) for r in flowing], [(port, "established")],
+              "the transfer in the list while it runs")
         both = wait_for("both ends", lambda: ends_at(tracer, netns, port))
         sender = [r for r in both if r["sport"] == port]
         receiver = [r for r in both if r["dport"] == port]
@@ -153,40 +168,24 @@ def test_iperf3_bytes_and_the_live_list():
 
 def test_a_live_connection_agrees_with_ss():
     with network_namespace() as (prefix, netns), Tracer() as tracer:
-        idle = subprocess.Popen([*prefix, "iperf3", "-s", "-1", "-B", "127.0.0.1"],
-                                stdout=subprocess.DEVNULL)
-        wait_for("iperf3 listens", lambda: "5201" in subprocess.run(
-            [*prefix, "ss", "-ltn"], capture_output=True, text=True, check=True).stdout)
-        # Stopped in the middle, so that nothing changes between our look and that of ss.
-        client = subprocess.Popen([*prefix, "iperf3", "-c", "127.0.0.1", "-t", "20"],
+        server = iperf3_server(prefix)
+        client = subprocess.Popen([*prefix, "iperf3", "-c", "127.0.0.1", "-t", "100"],
                                   stdout=subprocess.DEVNULL)
         try:
-            time.sleep(1)
-            client.send_signal(19)
-            idle.send_signal(19)
-            time.sleep(0.5)
-            live = [json.loads(l) for l in tracer.cli("list", "--json").stdout.splitlines()]
-            text = subprocess.run([*prefix, "ss", "-tinH", "dst 127.0.0.1:5201"],
-                                  capture_output=True, text=True, check=True).stdout.split("\n")
+            transfer(tracer, netns)
+            # In the middle of it, so that little changes between our look and that of ss.
+            client.send_signal(signal.SIGSTOP)
+            server.send_signal(signal.SIGSTOP)
+            told, live = same_moment(tracer, prefix, netns, ["dst", f"127.0.0.1:{IPERF3_PORT}"])
         finally:
-            client.kill()
-            idle.kill()
-            client.wait()
-            idle.wait()
-        compared = 0
-        for head, info in zip(text[0::2], text[1::2]):
-            port = int(head.split()[3].rsplit(":", 1)[1])
-            told = dict(word.split(":", 1) for word in info.split() if ":" in word)
-            (ours,) = [r for r in live if r["netns"] == netns and r["sport"] == port]
-            equal(ours["segs_out"], int(told["segs_out"]), "segs_out")
-            equal(ours["segs_in"], int(told["segs_in"]), "segs_in")
-            equal(ours["bytes_sent"], int(told["bytes_acked"]) - 1, "bytes acked less the SYN")
-            srtt, rttvar = (round(float(x) * 1000) for x in told["rtt"].split("/"))
-            equal(ours["srtt_us"], srtt, "srtt")
-            equal(ours["rttvar_us"], rttvar, "rttvar")
-            equal(ours["min_rtt_us"], round(float(told["minrtt"]) * 1000), "minrtt")
-            compared += 1
-        equal(compared, 2, "connections compared")
+            for process in (client, server):
+                process.kill()
+                process.wait()
+    equal(len(told), 2, "connections compared")
+    for port, words, acked in told:
+        (ours,) = [r for r in live if r["sport"] == port]
+        for name, want in {**words, "bytes_sent": acked - 1}.items():  # less the SYN
+            equal(ours[name], want, f"{name} of {ours}; ss: {words}")
 
 
 if __name__ == "__main__":
