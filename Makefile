@@ -210,9 +210,16 @@ conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 conntrace-exporter_LIB := -lmsgpackc -lcap -lnl-3
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
+	cli/put.c \
+	cli/source_json.c \
+	cli/status_source.c \
 	common/fnv.c \
+	exporter/jsonbuf.c \
+	poller/due.c \
 	poller/handed.c \
 	poller/main.c \
+	poller/network.c \
+	poller/report.c \
 	poller/sandbox.c \
 	poller/schedule.c \
 	poller/source.c \
@@ -224,6 +231,7 @@ conntrace-poller_SRC := $(COMMON) $(CHILD) \
 	common/bundle.c \
 	common/wholefile.c \
 	tuf/fetch.c \
+	tuf/post.c \
 	tuf/stock.c
 conntrace-poller_LIB := -lmsgpackc -lcap $(TUF_LIB) -lcurl
 
@@ -266,6 +274,7 @@ conntrace_SRC := $(COMMON) \
 	cli/put.c \
 	cli/records.c \
 	cli/safe.c \
+	cli/source_json.c \
 	cli/status.c \
 	cli/status_filter.c \
 	cli/status_json.c \
@@ -365,6 +374,7 @@ test_decode_SRC := exporter/decode.c exporter/names.c
 test_dispatch_SRC := $(DISPATCH)
 test_ending_SRC := exporter/ending.c
 test_dispatch_LIB := -lmsgpackc
+test_due_SRC := poller/due.c poller/schedule.c
 test_doctor_judge_SRC := cli/doctor_judge.c cli/doctor_judge_files.c common/config.c \
 	common/dispatch.c common/msg.c common/msgfmt.c common/privs.c common/proto.c loader/plan.c \
 	loader/tracer.c
@@ -428,6 +438,8 @@ test_signed_rc_SRC := $(test_rc_shelf_SRC) verifier/outcome.c verifier/signed_rc
 test_signed_rc_LIB := $(TUF_LIB)
 test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := common/fnv.c poller/source.c poller/source_dir.c
+test_source_json_SRC := cli/put.c cli/source_json.c cli/status_source.c exporter/jsonbuf.c
+test_source_json_LIB := -lcap -ljansson
 test_spawn_SRC := supervisor/spawn.c common/chan.c
 test_store_SRC := supervisor/store.c common/bundle.c common/io.c common/log.c common/memfd.c \
 	common/wholefile.c
@@ -484,7 +496,7 @@ dgramgen_SRC := tests/bench/dgramgen.c
 # What makes traffic, and counts it.
 GENERATORS := $(O)/bench/conngen $(O)/bench/dgramgen
 
-fleet_SRC := tests/bench/fleet.c poller/schedule.c
+fleet_SRC := tests/bench/fleet.c poller/due.c poller/schedule.c
 
 canonical_SRC := tests/tuf/canonical.c tuf/canonical.c tuf/digest.c tuf/json.c tuf/result.c
 

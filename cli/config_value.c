@@ -106,7 +106,7 @@ void config_value(const struct schema_key *key, const struct config *config, cha
 		[SCHEMA_PATH] = put_path,         [SCHEMA_FAMILIES] = put_families,
 		[SCHEMA_FILTERS] = put_filters,   [SCHEMA_URL] = put_plain,
 		[SCHEMA_AGENT] = put_plain,       [SCHEMA_LABEL] = put_plain,
-		[SCHEMA_LABELS] = put_groups,
+		[SCHEMA_LABELS] = put_groups,     [SCHEMA_REPORT] = put_plain,
 	};
 
 	put[key->type](key, config, out);

@@ -269,6 +269,10 @@ const struct metric metrics[] = {
 	 .when = metrics_has_source, .each = &metrics_role, .get = metrics_role_expiry},
 	{GAUGE("source_store_error", "1 if the store of signed configuration has an error, else 0"),
 	 .when = metrics_has_source, .each = &metrics_single, .get = metrics_store_error},
+	{COUNTER("source_reports_total", "reports of what became of configuration that were taken"),
+	 .when = metrics_has_source, ROWS({STAT(POLLER, reports_sent)})},
+	{COUNTER("source_reports_failed_total", "reports that were not"),
+	 .when = metrics_has_source, ROWS({STAT(POLLER, reports_failed)})},
 };
 /* clang-format on */
 

@@ -141,5 +141,9 @@ int metrics_write(const struct status *status, char *out, size_t cap)
 		if (text.len == samples)
 			text.len = begin;
 	}
-	return text.full ? -EMSGSIZE : (int)text.len;
+	if (text.full)
+		return -EMSGSIZE;
+	/* What was taken back last still stands there. */
+	out[text.len] = '\0';
+	return (int)text.len;
 }

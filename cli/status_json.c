@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli/put.h"
+#include "cli/source_json.h"
 #include "cli/status.h"
 #include "supervisor/life.h"
 
@@ -221,48 +222,11 @@ static void put_config(struct jsonbuf *json, const struct msg_summary *summary)
 	jsonbuf_close(json, '}');
 }
 
-static void put_roles(struct jsonbuf *json, const struct msg_source *source)
-{
-	char time[STATUS_TIME_MAX], warning[STATUS_WARNING_MAX];
-
-	jsonbuf_key(json, "roles");
-	jsonbuf_open(json, '[');
-	for (uint32_t role = 0; role < MSG_ROLES; role++) {
-		uint64_t expires_s = source->in_force.expires_s[role];
-
-		if (!status_has_role(source, role))
-			continue;
-		jsonbuf_open(json, '{');
-		put_text(json, "role", status_role(role));
-		put_number(json, "version", source->in_force.versions[role]);
-		put_text(json, "expires", expires_s ? status_time(expires_s, time) : "");
-		put_text(json, "warning",
-			 status_expiry_warning(source, role, warning) ? warning : "");
-		jsonbuf_close(json, '}');
-	}
-	jsonbuf_close(json, ']');
-}
-
-static void put_parts(struct jsonbuf *json, const struct msg_source *source)
-{
-	jsonbuf_key(json, "parts");
-	jsonbuf_open(json, '[');
-	for (uint32_t i = 0; i < source->part_count; i++) {
-		const struct msg_part_state *part = &source->parts[i];
-
-		jsonbuf_open(json, '{');
-		put_text(json, "name", part->name);
-		put_number(json, "state", part->state);
-		put_text(json, "error", part->error);
-		jsonbuf_close(json, '}');
-	}
-	jsonbuf_close(json, ']');
-}
-
 /* null: there is no source. */
 static void put_source(struct jsonbuf *json, const struct status *status)
 {
 	const struct msg_source *source = &status->source;
+	const struct config_source *config = &status->summary.config.source;
 
 	jsonbuf_key(json, "source");
 	if (!status->has_source) {
@@ -270,21 +234,14 @@ static void put_source(struct jsonbuf *json, const struct status *status)
 		return;
 	}
 	jsonbuf_open(json, '{');
-	put_text(json, "kind", status_source_kind(source->kind));
-	put_text(json, "place", source->place);
-	put_text(json, "poll", status_poll_result(source->polled.result));
-	put_text(json, "poll_error", source->polled.why);
-	put_number(json, "errors_in_row", status_poller_number(status, STAT_POLLER_errors_in_row));
-	put_number(json, "next_poll_ms", status_poller_number(status, STAT_POLLER_next_poll_ms));
-	put_number(json, "state", source->state);
-	put_text(json, "error", source->error);
-	put_number(json, "probation_left_ms", source->probation_left_ms);
-	put_flag(json, "degraded", source->degraded);
-	put_text(json, "trust", status_trust(source->last.trust));
-	put_text(json, "trust_error", source->last.why);
-	put_roles(json, source);
-	put_text(json, "store_error", source->store);
-	put_parts(json, source);
+	source_json_put(json, config->host, source,
+			status_poller_number(status, STAT_POLLER_errors_in_row),
+			status_poller_number(status, STAT_POLLER_next_poll_ms));
+	put_text(json, "report_url", config->report);
+	put_number(json, "reports_sent", status_poller_number(status, STAT_POLLER_reports_sent));
+	put_number(json, "reports_failed",
+		   status_poller_number(status, STAT_POLLER_reports_failed));
+	put_text(json, "report_error", source->polled.report_error);
 	jsonbuf_close(json, '}');
 }
 

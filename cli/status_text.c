@@ -198,6 +198,19 @@ static void print_parts(const struct msg_source *source)
 	}
 }
 
+static void print_reports(const struct status *status)
+{
+	const char *url = status->summary.config.source.report;
+	const char *error = status->source.polled.report_error;
+
+	if (!url[0])
+		return;
+	printf("  reports to %s: sent %llu, failed %llu", safe(url),
+	       (unsigned long long)status_poller_number(status, STAT_POLLER_reports_sent),
+	       (unsigned long long)status_poller_number(status, STAT_POLLER_reports_failed));
+	printf("%s%s\n", error[0] ? ", the last: " : "", safe(error));
+}
+
 static void print_source(const struct status *status)
 {
 	const struct msg_source *source = &status->source;
@@ -218,6 +231,7 @@ static void print_source(const struct status *status)
 	printf("\n");
 	if (source->error[0])
 		printf("  %s\n", safe(source->error));
+	print_reports(status);
 	if (source->kind == SOURCE_SIGNED || source->kind == SOURCE_AGENT)
 		print_roles(source);
 	print_parts(source);

@@ -147,13 +147,17 @@ const char *config_label_wrong(const char *name)
 }
 _Static_assert(CONFIG_LABEL_MAX == 53, "config: numbers in texts");
 
+/* Nothing that a program might read as something else, and no password. */
+static const char *more_wrong(const char *url)
+{
+	return strpbrk(url, "?#@\\ \t\r\n") ? "has more than scheme, host, port and path" : NULL;
+}
+
 const char *config_url_wrong(const char *url)
 {
 	if (strncmp(url, "https://", 8) != 0 && strncmp(url, "file:///", 8) != 0)
 		return "begins with neither https:// nor file:///";
-	if (!url[8])
-		return "names nothing";
-	return strpbrk(url, "?#@\\ \t\r\n") ? "has more than scheme, host, port and path" : NULL;
+	return url[8] ? more_wrong(url) : "names nothing";
 }
 
 /* Behind http://, up to the port: 127.0.0.0/8 in four numbers, [::1] or localhost. */
@@ -181,6 +185,12 @@ static bool is_port(const char *text)
 	return port <= UINT16_MAX && strcmp(end + (end[0] == '/'), "") == 0;
 }
 
+/* Of what is behind http://, host and brackets. */
+static size_t host_len(const char *host)
+{
+	return host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+}
+
 const char *config_rc_wrong(const char *url)
 {
 	const char *host = url + strlen("http://");
@@ -190,10 +200,23 @@ const char *config_rc_wrong(const char *url)
 		return url[8] ? NULL : "names nothing";
 	if (strncmp(url, "http://", 7) != 0)
 		return "begins with neither http:// nor unix:///";
-	len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+	len = host_len(host);
 	if (!is_loopback(host, len))
 		return "is not on this host: 127.0.0.1, [::1] or localhost";
 	return is_port(host + len) ? NULL : "has more than host and port, or no such port";
+}
+
+const char *config_report_wrong(const char *url)
+{
+	const char *host = url + strlen("http://");
+
+	if (strncmp(url, "https://", 8) == 0)
+		return url[8] ? more_wrong(url) : "names nothing";
+	if (strncmp(url, "http://", 7) != 0)
+		return "begins with neither https:// nor http://";
+	if (!is_loopback(host, host_len(host)))
+		return "is plain http:// and not on this host: https://";
+	return more_wrong(url);
 }
 
 const char *config_signed_place(const struct config_source *source)
@@ -222,6 +245,11 @@ static const char *source_inconsistent(const struct config_source *source)
 	if (is_signed && !source->root[0])
 		return "source.url or source.rc is set, but not source.root: the root that is "
 		       "trusted";
+	if (source->report[0] && config_report_wrong(source->report))
+		return "source.report is none";
+	if (source->report[0] && !source->dir[0] && !is_signed)
+		return "source.report is set, but none of dir, url and rc: there is nothing to "
+		       "report";
 	if (source->host[0] && config_label_wrong(source->host))
 		return "source.host is no name";
 	if (source->group_count > CONFIG_GROUPS_MAX)

@@ -91,12 +91,14 @@ struct config_group {
  */
 struct config_source {
 	uint32_t interval_ms;
-	char dir[CONFIG_PATH_MAX];   /* absolute; "": none */
-	char url[CONFIG_PATH_MAX];   /* https://... or file:///...; "": none */
-	char rc[CONFIG_PATH_MAX];    /* http://LOOPBACK[:PORT] or unix:///...; "": none */
-	char root[CONFIG_PATH_MAX];  /* absolute: the trusted root, set with url and rc */
-	char ca[CONFIG_PATH_MAX];    /* absolute: certificates to trust; "": the system's */
-	char host[CONFIG_LABEL_MAX]; /* whose part is host/NAME.yaml; "": none */
+	char dir[CONFIG_PATH_MAX];    /* absolute; "": none */
+	char url[CONFIG_PATH_MAX];    /* https://... or file:///...; "": none */
+	char rc[CONFIG_PATH_MAX];     /* http://LOOPBACK[:PORT] or unix:///...; "": none */
+	char root[CONFIG_PATH_MAX];   /* absolute: the trusted root, set with url and rc */
+	char ca[CONFIG_PATH_MAX];     /* absolute: certificates to trust; "": the system's */
+	char report[CONFIG_PATH_MAX]; /* https://... or http://LOOPBACK...: who is told what became
+					 of it; "": nobody */
+	char host[CONFIG_LABEL_MAX];  /* whose part is host/NAME.yaml; "": none */
 	uint32_t group_count;
 	struct config_group groups[CONFIG_GROUPS_MAX];
 };
@@ -164,6 +166,9 @@ const char *config_url_wrong(const char *url);
 
 /* The same of source.rc: a local agent, since nothing protects what is said to another host. */
 const char *config_rc_wrong(const char *url);
+
+/* The same of source.report: as above, but for TLS it may be another host. */
+const char *config_report_wrong(const char *url);
 
 /* Where what is signed comes from: url or rc; "": nowhere. */
 const char *config_signed_place(const struct config_source *source);

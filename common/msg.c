@@ -74,6 +74,7 @@ static const struct msgfmt_field config_source_fields[] = {
 	STRING(config_source, rc),
 	STRING(config_source, root),
 	STRING(config_source, ca),
+	STRING(config_source, report),
 	STRING(config_source, host),
 	LIST(config_source, groups, group_count, &group),
 };
@@ -261,6 +262,7 @@ FORMAT(keep, msg_keep);
 static const struct msgfmt_field polled_fields[] = {
 	UINT(msg_polled, result, 0, POLL_RESULT_COUNT - 1),
 	STRING(msg_polled, why),
+	STRING(msg_polled, report_error),
 };
 FORMAT(polled, msg_polled);
 

@@ -328,6 +328,7 @@ enum poll_result {
 struct msg_polled {
 	uint32_t result; /* enum poll_result */
 	char why[MSG_TEXT_MAX];
+	char report_error[MSG_TEXT_MAX]; /* why the last report was not taken; "": it was */
 };
 
 /* What became of a configuration, X(name, words). From REFUSED on it is not in force. */

@@ -112,16 +112,17 @@ enum phase {
 	  64, "sockets that tell of address translation, or word that there are none") \
 	X(TAKEN, taken, R_SUPERVISOR, R_LOADER, P_RUNNING, 0, 0, 64, \
 	  "the tracer is in custody, the one before it is let go") \
-	X(SOURCE, source, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 16384, \
-	  "status: where configuration comes from, and what became of what came last") \
+	X(SOURCE, source, R_SUPERVISOR, R_CLI | R_POLLER, P_ANY, 0, 0, 16384, \
+	  "status, and to report it: where configuration comes from, and what became of what " \
+	  "came last") \
 	X(HISTORY, history, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 8192, \
 	  "what became of the last configurations") \
 	X(IN_FORCE, in_force, R_SUPERVISOR, R_CLI, P_ANY, 0, 0, 16384, \
 	  "the configuration in force, and which text each value comes from") \
 	X(KEEP, keep, R_VERIFIER, R_SUPERVISOR, P_READY, 0, 0, 16384, \
 	  "files that the store is to have, by their place in what was fetched") \
-	X(POLLED, polled, R_POLLER, R_SUPERVISOR, P_RUNNING, 0, 0, 512, \
-	  "how polls end now: sent when that changes")
+	X(POLLED, polled, R_POLLER, R_SUPERVISOR, P_RUNNING, 0, 0, 1024, \
+	  "how polls end now: sent when that changes; if that is to be reported, after each poll")
 /* clang-format on */
 
 enum msg_type {

@@ -52,7 +52,9 @@
 	X(candidates, "changes found and sent on") \
 	X(errors, "polls that failed") \
 	X(errors_in_row, "failures since the last success") \
-	X(next_poll_ms, "milliseconds to the next poll")
+	X(next_poll_ms, "milliseconds to the next poll") \
+	X(reports_sent, "reports of what became of configuration that were taken") \
+	X(reports_failed, "reports that were not")
 /* clang-format on */
 
 #define X(name, meaning) STAT_LOADER_##name,

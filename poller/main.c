@@ -13,6 +13,7 @@
 #include "common/child.h"
 #include "common/log.h"
 #include "common/memfd.h"
+#include "poller/report.h"
 #include "poller/sandbox.h"
 #include "poller/schedule.h"
 #include "poller/source.h"
@@ -32,9 +33,11 @@ struct poller {
 	bool stopped;  /* the server has nothing for us: not again until reload */
 	uint64_t sent; /* hash of the content last sent */
 	bool any_sent;
+	bool awaiting; /* the verdict on it */
 	uint64_t polls, candidates, errors, errors_in_row;
-	char failure[MSG_TEXT_MAX]; /* logged; "" = the last poll succeeded */
+	struct msg_polled polled; /* why: logged; "" = the last poll succeeded */
 	struct source_look look;
+	struct report report;
 };
 
 static int on_config(void *ctx, const union msg *msg, struct dispatch_fds *fds)
@@ -50,17 +53,18 @@ static int on_config(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
-/* The supervisor's status says how polls end. */
-static void tell(struct poller *poller, enum poll_result result, const char *why)
+/* The supervisor's status says how polls end; if that is reported it answers with SOURCE. */
+static void tell(void *ctx)
 {
-	struct msg_polled polled = {.result = result};
+	struct poller *poller = ctx;
 
-	snprintf(polled.why, sizeof(polled.why), "%s", why);
-	(void)child_send(&poller->child, MSG_POLLED, &polled, NULL, 0);
+	memcpy(poller->polled.report_error, poller->report.error,
+	       sizeof(poller->polled.report_error));
+	(void)child_send(&poller->child, MSG_POLLED, &poller->polled, NULL, 0);
 }
 
-/* A failure is logged when it begins or changes, not at each poll. */
-static void note_failure(struct poller *poller, const char *why, int err)
+/* A failure is logged when it begins or changes, not at each poll. Returns whether that is so. */
+static bool note_failure(struct poller *poller, const char *why, int err)
 {
 	char text[MSG_TEXT_MAX];
 
@@ -70,15 +74,27 @@ static void note_failure(struct poller *poller, const char *why, int err)
 			 err == SOURCE_FAILED ? "" : ": not asked again until reload");
 	else
 		snprintf(text, sizeof(text), "%.180s%s%s", why, *why ? ": " : "", strerror(-err));
-	if (strcmp(text, poller->failure) == 0)
-		return;
-	memcpy(poller->failure, text, sizeof(text));
-	tell(poller, err == SOURCE_UNIMPLEMENTED ? POLL_STOPPED : POLL_FAILED, text);
+	if (strcmp(text, poller->polled.why) == 0)
+		return false;
+	memcpy(poller->polled.why, text, sizeof(text));
+	poller->polled.result = err == SOURCE_UNIMPLEMENTED ? POLL_STOPPED : POLL_FAILED;
 	/* Until it was there once it may be that we are early. */
 	if (poller->schedule.succeeded)
 		log_warning("source: %s", text);
 	else
 		log_info("source: %s", text);
+	return true;
+}
+
+static bool note_success(struct poller *poller)
+{
+	bool news = poller->polled.result != POLL_OK;
+
+	if (poller->polled.why[0])
+		log_info("source: readable again");
+	poller->polled.why[0] = '\0';
+	poller->polled.result = POLL_OK;
+	return news;
 }
 
 static int send_candidate(struct poller *poller)
@@ -109,6 +125,7 @@ static int send_if_changed(struct poller *poller)
 	poller->candidates++;
 	poller->sent = hash;
 	poller->any_sent = true;
+	poller->awaiting = true;
 	return 0;
 }
 
@@ -116,6 +133,7 @@ static void poll_once(struct poller *poller)
 {
 	struct source_look *look = &poller->look;
 	int err, unsent;
+	bool news;
 
 	memset(look, 0, sizeof(*look));
 	err = poller->source->look(poller->source_self, look);
@@ -129,15 +147,9 @@ static void poll_once(struct poller *poller)
 	schedule_note(&poller->schedule, err == 0);
 	if (err == SOURCE_UNIMPLEMENTED)
 		poller->stopped = true;
-	if (err) {
-		note_failure(poller, look->why, err);
-	} else if (poller->failure[0]) {
-		log_info("source: readable again");
-		poller->failure[0] = '\0';
-		tell(poller, POLL_OK, "");
-	} else if (poller->polls == 1) {
-		tell(poller, POLL_OK, "");
-	}
+	news = err ? note_failure(poller, look->why, err) : note_success(poller);
+	if (news || poller->report.post)
+		tell(poller);
 }
 
 static void arm(struct poller *poller)
@@ -213,6 +225,9 @@ static int open_source(struct poller *poller, const struct msg_manifest *manifes
 	const char *what;
 	int err = poller->source->open(&setup, &needs, &poller->source_self, why, sizeof(why));
 
+	if (!err)
+		err = report_open(&poller->report, &poller->config.source, &needs, why,
+				  sizeof(why));
 	/* What a person has to mend: trying again would not help. */
 	if (err) {
 		child_fail(&poller->child, 1, EX_NOINPUT, "%s: %s", why, strerror(-err));
@@ -238,6 +253,9 @@ static int on_start(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	err = child_ready(&poller->child);
 	if (err)
 		return fail(poller, err, "channel");
+	err = report_begin(&poller->report, &poller->child.loop, tell, poller);
+	if (err)
+		return fail(poller, err, "timer");
 	poller->timer_fd = loop_timer(&poller->child.loop, 1, 0, on_timer, poller);
 	return poller->timer_fd < 0 ? fail(poller, poller->timer_fd, "timer") : 0;
 }
@@ -253,20 +271,43 @@ static int on_verdict(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 		poller->any_sent = false;
 	if (!msg->verdict.applied)
 		log_warning("source: refused: %s", msg->verdict.reason);
+	poller->awaiting = false;
+	if (poller->report.post)
+		tell(poller);
+	return 0;
+}
+
+static uint64_t next_poll_ms(const struct poller *poller)
+{
+	uint64_t now = loop_now_ms();
+
+	return poller->next_ms > now ? poller->next_ms - now : 0;
+}
+
+/* As long as something is under check it is not known what became of it. */
+static int on_source(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	struct poller *poller = ctx;
+
+	(void)fds;
+	if (!poller->awaiting)
+		report_look(&poller->report, &msg->source, poller->errors_in_row,
+			    next_poll_ms(poller));
 	return 0;
 }
 
 static void on_stats(void *ctx, struct msg_stats *stats)
 {
 	const struct poller *poller = ctx;
-	uint64_t now = loop_now_ms();
 
 	stats->count = STAT_POLLER_COUNT;
 	stats->values[STAT_POLLER_polls] = poller->polls;
 	stats->values[STAT_POLLER_candidates] = poller->candidates;
 	stats->values[STAT_POLLER_errors] = poller->errors;
 	stats->values[STAT_POLLER_errors_in_row] = poller->errors_in_row;
-	stats->values[STAT_POLLER_next_poll_ms] = poller->next_ms > now ? poller->next_ms - now : 0;
+	stats->values[STAT_POLLER_next_poll_ms] = next_poll_ms(poller);
+	stats->values[STAT_POLLER_reports_sent] = poller->report.sent;
+	stats->values[STAT_POLLER_reports_failed] = poller->report.failed;
 }
 
 static const struct dispatch_table table = {
@@ -276,6 +317,7 @@ static const struct dispatch_table table = {
 			[MSG_CONFIG] = on_config,
 			[MSG_START] = on_start,
 			[MSG_VERDICT] = on_verdict,
+			[MSG_SOURCE] = on_source,
 		},
 };
 

@@ -112,13 +112,14 @@ static int apply_rules(const struct sandbox_needs *needs)
 	size_t count = COUNT(allowed);
 
 	memcpy(rules, allowed, sizeof(allowed));
-	if (needs->network) {
-		memcpy(rules + count, for_network, sizeof(for_network));
-		count += COUNT(for_network);
-	}
+	/* First: those for the network refuse what these allow. */
 	if (needs->unix_socket) {
 		memcpy(rules + count, for_unix_socket, sizeof(for_unix_socket));
 		count += COUNT(for_unix_socket);
+	}
+	if (needs->network) {
+		memcpy(rules + count, for_network, sizeof(for_network));
+		count += COUNT(for_network);
 	}
 	return seccomp_apply(rules, count);
 }

@@ -15,7 +15,7 @@ struct sandbox_needs {
 	struct landlock_room rooms[SANDBOX_ROOMS_MAX]; /* for reading; the fds stay the source's */
 	uint32_t room_count;
 	bool network;                      /* TCP to these ports, and names looked up */
-	bool unix_socket;                  /* to sockets of this host; not together with network */
+	bool unix_socket;                  /* to sockets of this host */
 	uint16_t ports[SANDBOX_PORTS_MAX]; /* kept to where Landlock has ABI 4 */
 	uint32_t port_count;
 };

@@ -9,13 +9,13 @@
 
 #include "common/bundle.h"
 #include "poller/handed.h"
+#include "poller/network.h"
 #include "rc/rc.h"
 #include "rc/shelf.h"
 #include "tuf/fetch.h"
 #include "tuf/stock.h"
 
 #define TIMEOUT_S 10u /* of one request, to a process of this host */
-#define HTTP_PORT 80u
 
 #define UNIX_SCHEME "unix://"
 
@@ -197,9 +197,10 @@ static int open_agent(const struct source_setup *setup, struct sandbox_needs *ne
 	if (open_fetch(&agent, setup) < 0)
 		return refuse(why, cap, -EINVAL, agent.options.why);
 	needs->unix_socket = agent.options.unix_socket != NULL;
-	needs->network = !needs->unix_socket;
-	if (needs->network)
-		needs->ports[needs->port_count++] = source_port(agent.base, HTTP_PORT);
+	if (!needs->unix_socket)
+		err = network_need(agent.base, "", needs, why, cap);
+	if (err)
+		return err;
 	return open_rc(&agent, &handed, why, cap);
 }
 

@@ -13,14 +13,13 @@
 
 #include "common/bundle.h"
 #include "poller/handed.h"
+#include "poller/network.h"
 #include "tuf/fetch.h"
 #include "tuf/metadata.h"
 #include "tuf/stock.h"
 #include "tuf/tuf.h"
 
-#define TIMEOUT_S  30u /* of one request */
-#define HTTPS_PORT 443u
-#define DNS_PORT   53u
+#define TIMEOUT_S 30u /* of one request */
 
 /* A file that came from the repository since this process began. */
 struct fetched {
@@ -361,43 +360,12 @@ static int refuse(char *why, size_t cap, int err, const char *what, const char *
 	return err;
 }
 
-static int add_room(struct sandbox_needs *needs, const char *path, char *why, size_t cap)
-{
-	int fd = open(path, O_PATH | O_CLOEXEC);
-
-	if (fd < 0)
-		return refuse(why, cap, -errno, "source", path);
-	needs->rooms[needs->room_count++].fd = fd;
-	return 0;
-}
-
-/* Names are looked up by files of /etc, which may be replaced at any time; one of them may be a
-   link to where a service keeps it. */
-static int need_network(struct repository *repo, struct sandbox_needs *needs, char *why, size_t cap)
-{
-	char *resolver = realpath("/etc/resolv.conf", NULL);
-	char *slash = resolver ? strrchr(resolver, '/') : NULL;
-	int err = add_room(needs, "/etc", why, cap);
-
-	if (!err && slash && slash != resolver && strncmp(resolver, "/etc/", 5) != 0) {
-		*slash = '\0';
-		err = add_room(needs, resolver, why, cap);
-	}
-	free(resolver);
-	if (!err && repo->from->ca[0])
-		err = add_room(needs, repo->from->ca, why, cap);
-	needs->network = true;
-	needs->ports[needs->port_count++] = source_port(repo->from->url, HTTPS_PORT);
-	needs->ports[needs->port_count++] = DNS_PORT;
-	return err;
-}
-
 static int need(struct repository *repo, struct sandbox_needs *needs, char *why, size_t cap)
 {
 	const char *url = repo->from->url;
 
-	return strncmp(url, "file://", 7) == 0 ? add_room(needs, url + 7, why, cap)
-					       : need_network(repo, needs, why, cap);
+	return strncmp(url, "file://", 7) == 0 ? network_add_room(url + 7, needs, why, cap)
+					       : network_need(url, repo->from->ca, needs, why, cap);
 }
 
 static int open_fetch(struct repository *repo, const struct source_setup *setup)

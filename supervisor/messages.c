@@ -19,6 +19,7 @@
 #include "supervisor/nat.h"
 #include "supervisor/remote.h"
 #include "supervisor/rollout.h"
+#include "supervisor/status.h"
 
 #define UNACCOUNTED_MS 60000u
 
@@ -353,6 +354,8 @@ static int on_polled(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 
 	(void)fds;
 	remote_polled(proc->sup, &msg->polled);
+	if (proc->sup->configure.current.config.source.report[0])
+		(void)children_send(proc, MSG_SOURCE, status_source(proc->sup), NULL, 0);
 	return 0;
 }
 

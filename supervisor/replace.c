@@ -35,7 +35,9 @@ static bool source_differs(const struct config_source *a, const struct config_so
 {
 	return a->interval_ms != b->interval_ms || strcmp(a->dir, b->dir) != 0 ||
 	       strcmp(a->url, b->url) != 0 || strcmp(a->root, b->root) != 0 ||
-	       strcmp(a->ca, b->ca) != 0 || strcmp(a->host, b->host) != 0 || groups_differ(a, b);
+	       strcmp(a->rc, b->rc) != 0 || strcmp(a->ca, b->ca) != 0 ||
+	       strcmp(a->report, b->report) != 0 || strcmp(a->host, b->host) != 0 ||
+	       groups_differ(a, b);
 }
 
 static bool poller_differs(const struct config *a, const struct config *b)

@@ -105,14 +105,14 @@ static void send_starting(int fd)
 		&(struct msg_done){.ok = 0, .reason = "starting: no configuration yet"});
 }
 
-static int send_source(const struct supervisor *sup, int fd)
+const struct msg_source *status_source(const struct supervisor *sup)
 {
 	static struct msg_source source;
 
 	source = sup->verdicts.source;
 	remote_status(sup, &source);
 	source.probation_left_ms = probation_left_ms(&sup->rollout.probation, loop_now_ms());
-	return control_answer(fd, MSG_SOURCE, &source);
+	return &source;
 }
 
 void status_send_config(const struct supervisor *sup, int fd)
@@ -147,7 +147,7 @@ void status_send(struct supervisor *sup, int fd)
 	if (!err)
 		err = send_trouble(sup, fd);
 	if (!err && config_polls(&sup->configure.current.config))
-		err = send_source(sup, fd);
+		err = control_answer(fd, MSG_SOURCE, status_source(sup));
 	if (!err)
 		(void)send_summary(sup, fd);
 }

@@ -9,6 +9,9 @@
    gets less. */
 void status_send(struct supervisor *sup, int fd);
 
+/* Where configuration comes from, and what became of it; overwritten by the next call. */
+const struct msg_source *status_source(const struct supervisor *sup);
+
 /* The configuration in force, and where it comes from, to a client. */
 void status_send_config(const struct supervisor *sup, int fd);
 

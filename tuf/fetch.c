@@ -2,7 +2,6 @@
 #include "tuf/fetch.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/wholefile.h"
+#include "tuf/fetch_state.h"
 #include "tuf/names.h"
 
 /* Slower than this many bytes a second for a third of the time is no transfer. */
@@ -23,23 +23,7 @@
 
 #define URL_MAX (FETCH_BASE_MAX + 1024u)
 
-struct fetch {
-	CURL *curl;
-	struct fetch_options *options;
-	int64_t until_ms; /* CLOCK_MONOTONIC */
-};
-
-struct body {
-	char *bytes;
-	size_t len, cap, max;
-	size_t headers; /* bytes */
-	bool too_large;
-	char etag[FETCH_ETAG_MAX];
-	char date[FETCH_ETAG_MAX], last_modified[FETCH_ETAG_MAX]; /* "" = the answer has none */
-	uint32_t retry_after_s;
-};
-
-static int say(struct fetch_options *options, int err, const char *what)
+int fetch_say(struct fetch_options *options, int err, const char *what)
 {
 	snprintf(options->why, sizeof(options->why), "%s", what);
 	return err;
@@ -87,21 +71,23 @@ int fetch_check_base(struct fetch *fetch, const char *base)
 	struct fetch_options *options = fetch->options;
 
 	if (strlen(base) >= FETCH_BASE_MAX)
-		return say(options, -EINVAL, "base URL is longer than 1023 bytes");
+		return fetch_say(options, -EINVAL, "base URL is longer than 1023 bytes");
 	if (strpbrk(base, "?#@\\ \t\r\n"))
-		return say(options, -EINVAL,
-			   "base URL: only scheme, host, port and path: nothing "
-			   "with ? # @ or blanks");
+		return fetch_say(options, -EINVAL,
+				 "base URL: only scheme, host, port and path: nothing "
+				 "with ? # @ or blanks");
 	if (has_scheme(base, "file:"))
 		return strncmp(base, "file:///", 8) == 0
 			       ? 0
-			       : say(options, -EINVAL, "base URL: a local one is file:///FOLDER");
+			       : fetch_say(options, -EINVAL,
+					   "base URL: a local one is file:///FOLDER");
 	if (has_scheme(base, "https://"))
 		return 0;
 	if (!has_scheme(base, "http://"))
-		return say(options, -EINVAL, "base URL: neither https:// nor file:///");
+		return fetch_say(options, -EINVAL, "base URL: neither https:// nor file:///");
 	if (!options->loopback_http || !is_loopback_url(base))
-		return say(options, -EINVAL, "base URL: plain http:// is not safe: use https://");
+		return fetch_say(options, -EINVAL,
+				 "base URL: plain http:// is not safe: use https://");
 	return 0;
 }
 _Static_assert(FETCH_BASE_MAX == 1024, "fetch: numbers in texts");
@@ -113,7 +99,7 @@ static int join(struct fetch *fetch, const char *base, const char *relative, cha
 	while (len && base[len - 1] == '/')
 		len--;
 	if (snprintf(url, URL_MAX, "%.*s/%s", (int)len, base, relative) >= (int)URL_MAX)
-		return say(fetch->options, -EIO, "URL too long");
+		return fetch_say(fetch->options, -EIO, "URL too long");
 	return 0;
 }
 
@@ -141,11 +127,11 @@ static int read_in_folder(struct fetch *fetch, const char *folder, const char *n
 	int err;
 
 	if (dir_fd < 0)
-		return say(fetch->options, -EIO, strerror(errno));
+		return fetch_say(fetch->options, -EIO, strerror(errno));
 	err = wholefile_read(dir_fd, name, max_bytes, bytes, len);
 	close(dir_fd);
 	if (err)
-		say(fetch->options, err, strerror(-err));
+		fetch_say(fetch->options, err, strerror(-err));
 	return !err || err == -ENOENT || err == -EFBIG ? err : -EIO;
 }
 
@@ -159,7 +145,7 @@ static int get_file(struct fetch *fetch, const char *base, const char *relative,
 	if (folder && name && tuf_path_check(name) == 0)
 		err = read_in_folder(fetch, folder, name, max_bytes, bytes, len);
 	else
-		err = say(fetch->options, -EIO, "not a name that a folder can hold");
+		err = fetch_say(fetch->options, -EIO, "not a name that a folder can hold");
 	curl_free(folder);
 	curl_free(name);
 	return err;
@@ -170,7 +156,7 @@ static int get_file(struct fetch *fetch, const char *base, const char *relative,
 
 static size_t on_bytes(char *from, size_t size, size_t count, void *context)
 {
-	struct body *body = context;
+	struct fetch_body *body = context;
 	size_t len = size * count;
 
 	if (len > body->max - body->len) {
@@ -212,7 +198,7 @@ static void read_header(const char *line, size_t len, const char *name, char *va
 /* They are not kept, but libcurl keeps them: it must not keep them without end. */
 static size_t on_header(const char *line, size_t size, size_t count, void *context)
 {
-	struct body *body = context;
+	struct fetch_body *body = context;
 	const struct {
 		const char *name;
 		char *to;
@@ -294,8 +280,8 @@ static int set_options(struct fetch *fetch)
 	return 0;
 }
 
-/* Returns what fetch_get() returns. */
-static int judge(struct fetch *fetch, CURLcode code, const char *error, const struct body *body)
+int fetch_judge(struct fetch *fetch, CURLcode code, const char *error,
+		const struct fetch_body *body)
 {
 	struct fetch_options *options = fetch->options;
 	long status = 0;
@@ -304,9 +290,9 @@ static int judge(struct fetch *fetch, CURLcode code, const char *error, const st
 	options->status = status;
 	options->retry_after_s = body->retry_after_s;
 	if (body->too_large && status == 200)
-		return say(options, -EFBIG, "more bytes than there may be");
+		return fetch_say(options, -EFBIG, "more bytes than there may be");
 	if (code != CURLE_OK && !body->too_large)
-		return say(options, -EIO, error[0] ? error : curl_easy_strerror(code));
+		return fetch_say(options, -EIO, error[0] ? error : curl_easy_strerror(code));
 	if (status == 200)
 		return 0;
 	if (status == 304)
@@ -315,31 +301,44 @@ static int judge(struct fetch *fetch, CURLcode code, const char *error, const st
 	return status == 404 || status == 403 ? -ENOENT : -EIO;
 }
 
-static int get_http(struct fetch *fetch, const char *url, struct body *body)
+int fetch_prepare(struct fetch *fetch, const char *url, long timeout_ms, struct fetch_body *body,
+		  char error[CURL_ERROR_SIZE])
+{
+	CURL *curl = fetch->curl;
+
+	if (curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_HEADERDATA, body) != CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error) != CURLE_OK)
+		return fetch_say(fetch->options, -EIO, "out of memory");
+	return 0;
+}
+
+static int get_http(struct fetch *fetch, const char *url, struct fetch_body *body)
 {
 	char error[CURL_ERROR_SIZE] = "";
 	int64_t left_ms = fetch->until_ms - now_ms();
 	int64_t timeout_ms = (int64_t)fetch->options->timeout_s * 1000;
 	CURLcode code;
+	int err;
 
 	if (left_ms <= 0)
-		return say(fetch->options, -EIO, "no time left for more requests");
+		return fetch_say(fetch->options, -EIO, "no time left for more requests");
 	if (timeout_ms > left_ms)
 		timeout_ms = left_ms;
-	if (curl_easy_setopt(fetch->curl, CURLOPT_URL, url) != CURLE_OK ||
-	    curl_easy_setopt(fetch->curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms) != CURLE_OK ||
-	    curl_easy_setopt(fetch->curl, CURLOPT_WRITEDATA, body) != CURLE_OK ||
-	    curl_easy_setopt(fetch->curl, CURLOPT_HEADERDATA, body) != CURLE_OK ||
-	    curl_easy_setopt(fetch->curl, CURLOPT_ERRORBUFFER, error) != CURLE_OK)
-		return say(fetch->options, -EIO, "out of memory");
+	err = fetch_prepare(fetch, url, (long)timeout_ms, body, error);
+	if (err)
+		return err;
 	code = curl_easy_perform(fetch->curl);
 	/* It points to this function's memory. */
 	(void)curl_easy_setopt(fetch->curl, CURLOPT_ERRORBUFFER, NULL);
-	return judge(fetch, code, error, body);
+	return fetch_judge(fetch, code, error, body);
 }
 
 /* Asks for it unless it carries that tag; "" for it in any case. */
-static int get_if_other(struct fetch *fetch, const char *etag, const char *url, struct body *body)
+static int get_if_other(struct fetch *fetch, const char *etag, const char *url,
+			struct fetch_body *body)
 {
 	char line[FETCH_ETAG_MAX + 32];
 	struct curl_slist *headers = NULL;
@@ -349,10 +348,10 @@ static int get_if_other(struct fetch *fetch, const char *etag, const char *url, 
 		snprintf(line, sizeof(line), "If-None-Match: %s", etag);
 		headers = curl_slist_append(NULL, line);
 		if (!headers)
-			return say(fetch->options, -EIO, "out of memory");
+			return fetch_say(fetch->options, -EIO, "out of memory");
 	}
 	if (curl_easy_setopt(fetch->curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK)
-		err = say(fetch->options, -EIO, "out of memory");
+		err = fetch_say(fetch->options, -EIO, "out of memory");
 	else
 		err = get_http(fetch, url, body);
 	(void)curl_easy_setopt(fetch->curl, CURLOPT_HTTPHEADER, NULL);
@@ -365,7 +364,7 @@ static int get_if_other(struct fetch *fetch, const char *etag, const char *url, 
  * Servers make a tag of the time of a file and its size: of one that was just written the next
  * version may have the same. RFC 9110, section 8.8.2.2, takes a minute for safe.
  */
-static bool can_tell_apart(const struct body *body)
+static bool can_tell_apart(const struct fetch_body *body)
 {
 	time_t date = curl_getdate(body->date, NULL);
 	time_t changed = curl_getdate(body->last_modified, NULL);
@@ -386,7 +385,7 @@ int fetch_get(struct fetch *fetch, const char *base, const char *relative, size_
 int fetch_get_changed(struct fetch *fetch, const char *base, const char *relative, size_t max_bytes,
 		      char etag[FETCH_ETAG_MAX], char **bytes, size_t *len)
 {
-	struct body body = {.max = max_bytes};
+	struct fetch_body body = {.max = max_bytes};
 	char url[URL_MAX];
 	int err = fetch_check_base(fetch, base);
 
@@ -414,8 +413,7 @@ int fetch_get_changed(struct fetch *fetch, const char *base, const char *relativ
 	return 0;
 }
 
-/* Headers of a POST: curl's own would name another type, and wait for leave to send much. */
-static struct curl_slist *json_headers(void)
+struct curl_slist *fetch_json_headers(void)
 {
 	struct curl_slist *type = curl_slist_append(NULL, "Content-Type: application/json");
 	struct curl_slist *both = type ? curl_slist_append(type, "Expect:") : NULL;
@@ -425,17 +423,25 @@ static struct curl_slist *json_headers(void)
 	return both;
 }
 
-static int post_http(struct fetch *fetch, const char *url, const char *json, struct body *body)
+int fetch_prepare_json(struct fetch *fetch, const char *json, struct curl_slist *headers)
 {
 	CURL *curl = fetch->curl;
-	struct curl_slist *headers = json_headers();
-	int err;
 
 	if (!headers || curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK ||
 	    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json) != CURLE_OK ||
 	    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(json)) != CURLE_OK)
-		err = say(fetch->options, -EIO, "out of memory");
-	else
+		return fetch_say(fetch->options, -EIO, "out of memory");
+	return 0;
+}
+
+static int post_http(struct fetch *fetch, const char *url, const char *json,
+		     struct fetch_body *body)
+{
+	CURL *curl = fetch->curl;
+	struct curl_slist *headers = fetch_json_headers();
+	int err = fetch_prepare_json(fetch, json, headers);
+
+	if (!err)
 		err = get_http(fetch, url, body);
 	(void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
 	(void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
@@ -446,7 +452,7 @@ static int post_http(struct fetch *fetch, const char *url, const char *json, str
 int fetch_post(struct fetch *fetch, const char *base, const char *relative, const char *json,
 	       size_t max_bytes, char **bytes, size_t *len)
 {
-	struct body body = {.max = max_bytes};
+	struct fetch_body body = {.max = max_bytes};
 	char url[URL_MAX];
 	int err = fetch_check_base(fetch, base);
 
@@ -479,7 +485,8 @@ int fetch_renew(struct fetch *fetch)
 	fetch->curl = curl_easy_init();
 	return fetch->curl && set_options(fetch) == 0
 		       ? 0
-		       : say(fetch->options, -EINVAL, "this libcurl can't be used: it lacks https");
+		       : fetch_say(fetch->options, -EINVAL,
+				   "this libcurl can't be used: it lacks https");
 }
 
 int fetch_open(struct fetch **fetch, struct fetch_options *options)
@@ -488,12 +495,12 @@ int fetch_open(struct fetch **fetch, struct fetch_options *options)
 
 	*fetch = NULL;
 	if (!new)
-		return say(options, -ENOMEM, "out of memory");
+		return fetch_say(options, -ENOMEM, "out of memory");
 	new->options = options;
 	fetch_start(new);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || fetch_renew(new) < 0) {
 		fetch_close(new);
-		return say(options, -EINVAL, "this libcurl can't be used: it lacks https");
+		return fetch_say(options, -EINVAL, "this libcurl can't be used: it lacks https");
 	}
 	*fetch = new;
 	return 0;

@@ -37,10 +37,7 @@ struct fetch_options {
 /* Bytes of an entity tag, NUL included. */
 #define FETCH_ETAG_MAX 128u
 
-/*
- * options must live until fetch_close(). Returns 0, or a negative errno with why. Once in a process
- * at a time.
- */
+/* options must live until fetch_close(). Returns 0, or a negative errno with why. */
 int fetch_open(struct fetch **fetch, struct fetch_options *options);
 void fetch_close(struct fetch *fetch);
 

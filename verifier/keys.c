@@ -34,6 +34,7 @@ static const struct schema_key keys[] = {
 	{"source.rc", SCHEMA_AGENT, LOCAL, AT(source.rc), NULL, NULL, NULL, NULL},
 	{"source.root", SCHEMA_PATH, LOCAL, AT(source.root), NULL, NULL, NULL, nothing},
 	{"source.ca", SCHEMA_PATH, LOCAL, AT(source.ca), NULL, NULL, NULL, nothing},
+	{"source.report", SCHEMA_REPORT, LOCAL, AT(source.report), NULL, NULL, NULL, NULL},
 	{"source.groups", SCHEMA_LABELS, LOCAL, AT(source.groups), "[]", NULL, NULL, NULL},
 	{"source.host", SCHEMA_LABEL, LOCAL, AT(source.host), NULL, NULL, NULL, NULL},
 	{"source.interval", SCHEMA_DURATION, LOCAL, AT(source.interval_ms),

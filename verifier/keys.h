@@ -20,6 +20,7 @@ enum schema_type {
 	SCHEMA_PATH,     /* absolute, or the one word in `among` */
 	SCHEMA_URL,      /* of a source */
 	SCHEMA_AGENT,    /* likewise: of a local agent */
+	SCHEMA_REPORT,   /* likewise: that is told of it */
 	SCHEMA_LABEL,    /* name of a host */
 	SCHEMA_LABELS,   /* list of groups */
 	SCHEMA_FAMILIES, /* list of those in `among`, bit by position */

@@ -249,7 +249,7 @@ static int handle(struct verifier *verifier, const struct msg_check *check,
 	if (!err && check->kind == CANDIDATE_TEXTS)
 		err = check_texts(verifier, request->part_count);
 	tell_trust(verifier, check);
-	if (source->url[0] && !source->host[0])
+	if ((source->url[0] || source->report[0]) && !source->host[0])
 		memcpy(source->host, check->host, sizeof(source->host));
 	return err;
 }

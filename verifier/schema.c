@@ -162,6 +162,11 @@ static void read_agent(const struct value *v)
 	read_place(v, config_rc_wrong(v->node->text));
 }
 
+static void read_report(const struct value *v)
+{
+	read_place(v, config_report_wrong(v->node->text));
+}
+
 static void read_label(const struct value *v)
 {
 	const char *wrong = config_label_wrong(v->node->text);
@@ -234,6 +239,7 @@ static const struct {
 	[SCHEMA_PATH] = {NODE_SCALAR, "a path (a single - goes in quotes)", read_path},
 	[SCHEMA_URL] = {NODE_SCALAR, "a URL", read_url},
 	[SCHEMA_AGENT] = {NODE_SCALAR, "a URL", read_agent},
+	[SCHEMA_REPORT] = {NODE_SCALAR, "a URL", read_report},
 	[SCHEMA_LABEL] = {NODE_SCALAR, "a name", read_label},
 	[SCHEMA_LABELS] = {NODE_LIST, "a list, as in [web, db]", read_labels},
 	[SCHEMA_FAMILIES] = {NODE_LIST, "a list, as in [ipv4, ipv6]", read_families},

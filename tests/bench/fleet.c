@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fleet: many hosts that poll one server, by the poller's own schedule. Time is simulated, nothing
- * is sent. Prints a line per second: the second, polls, those that succeeded, and hosts whose first
- * success since --mark it was, separated by tabs.
+ * fleet: many hosts that poll one server, by the poller's own schedule; or, with --reports, that
+ * report to one by the poller's own rule, each --change seconds after the start what a poll within
+ * the next interval found, and once more a probation later that it did well. Time is simulated,
+ * nothing is sent. Prints a line per second: the second, polls or reports, those that succeeded,
+ * and hosts whose first success since --mark it was, separated by tabs.
  */
 #include <err.h>
 #include <getopt.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "poller/due.h"
 #include "poller/schedule.h"
 
 #define SECOND_MS 1000u
@@ -22,12 +25,17 @@ struct options {
 	uint32_t capacity;             /* polls that can succeed in a second; 0: all */
 	uint32_t timeout_s;            /* a poll that fails takes so long */
 	uint32_t mark_s;
+	uint32_t reports;     /* 1: not polls */
+	uint32_t change_s;    /* a configuration is published; 0: none is */
+	uint32_t probation_s; /* of it */
 	uint32_t seed;
 };
 
 struct host {
 	struct schedule schedule;
-	bool marked; /* had a success since the mark */
+	struct due due;
+	uint64_t found_ms; /* that configuration */
+	bool marked;       /* had a success since the mark */
 };
 
 struct event {
@@ -112,7 +120,7 @@ static bool succeeds(const struct fleet *fleet, uint64_t at_ms)
 	return !options->capacity || fleet->tally.served < options->capacity;
 }
 
-static void poll_once(struct fleet *fleet, struct event event)
+static bool count(struct fleet *fleet, struct event event)
 {
 	struct host *host = &fleet->hosts[event.host];
 	bool success = succeeds(fleet, event.at_ms);
@@ -123,10 +131,63 @@ static void poll_once(struct fleet *fleet, struct event event)
 		host->marked = true;
 		fleet->tally.learned++;
 	}
+	return success;
+}
+
+static uint64_t passed_ms(const struct fleet *fleet, const struct host *host)
+{
+	return host->found_ms + (uint64_t)fleet->options.probation_s * SECOND_MS;
+}
+
+/* What there is to report: nothing new, on probation, in force. */
+static uint64_t news_at(const struct fleet *fleet, const struct host *host, uint64_t at_ms)
+{
+	if (!fleet->options.change_s || at_ms < host->found_ms)
+		return 0;
+	return at_ms < passed_ms(fleet, host) ? 1 : 2;
+}
+
+/* When the host looks again whether a report is due: then, or when there is something new. */
+static uint64_t next_look_ms(const struct fleet *fleet, const struct host *host, uint64_t at_ms)
+{
+	uint64_t next_ms = due_at_ms(&host->due, news_at(fleet, host, at_ms));
+	const uint64_t news_ms[] = {host->found_ms, passed_ms(fleet, host)};
+
+	for (size_t i = 0; i < 2 && fleet->options.change_s; i++)
+		if (news_ms[i] > at_ms && news_ms[i] < next_ms)
+			next_ms = news_ms[i];
+	return next_ms > at_ms ? next_ms : at_ms + 1;
+}
+
+static void report_once(struct fleet *fleet, struct event event)
+{
+	struct host *host = &fleet->hosts[event.host];
+	uint64_t news = news_at(fleet, host, event.at_ms);
+
+	if (due_at_ms(&host->due, news) <= event.at_ms)
+		due_note(&host->due, news, count(fleet, event), 0, event.at_ms, draw(fleet));
+	event.at_ms = next_look_ms(fleet, host, event.at_ms);
+	push(&fleet->queue, event);
+}
+
+static void poll_once(struct fleet *fleet, struct event event)
+{
+	struct host *host = &fleet->hosts[event.host];
+	bool success = count(fleet, event);
+
 	schedule_note(&host->schedule, success);
 	event.at_ms += success ? 0 : (uint64_t)fleet->options.timeout_s * SECOND_MS;
 	event.at_ms += schedule_next_ms(&host->schedule, draw(fleet));
 	push(&fleet->queue, event);
+}
+
+static void begin_reports(struct fleet *fleet, struct host *host, uint64_t at_ms)
+{
+	const struct options *options = &fleet->options;
+	uint32_t interval_ms = options->interval_s * SECOND_MS;
+
+	due_begin(&host->due, interval_ms, at_ms, draw(fleet));
+	host->found_ms = (uint64_t)options->change_s * SECOND_MS + draw(fleet) % interval_ms;
 }
 
 static void start(struct fleet *fleet)
@@ -138,6 +199,8 @@ static void start(struct fleet *fleet)
 		uint64_t at_ms = spread_ms ? draw(fleet) % spread_ms : 0;
 
 		fleet->hosts[i].schedule.interval_ms = options->interval_s * SECOND_MS;
+		if (options->reports)
+			begin_reports(fleet, &fleet->hosts[i], at_ms);
 		push(&fleet->queue, (struct event){.at_ms = at_ms, .host = i});
 	}
 }
@@ -149,7 +212,8 @@ static void run(struct fleet *fleet)
 
 		fleet->tally = (struct tally){.polls = 0};
 		while (fleet->queue.events[0].at_ms / SECOND_MS == second)
-			poll_once(fleet, pop(&fleet->queue));
+			(fleet->options.reports ? report_once : poll_once)(fleet,
+									   pop(&fleet->queue));
 		printf("%u\t%u\t%u\t%u\n", second, tally->polls, tally->served, tally->learned);
 	}
 }
@@ -167,22 +231,19 @@ static uint32_t read_number(const char *name, const char *text)
 static void read_options(int argc, char **argv, struct options *options)
 {
 	static struct option names[] = {
-		{"hosts", required_argument, NULL, 0},
-		{"interval", required_argument, NULL, 0},
-		{"seconds", required_argument, NULL, 0},
-		{"spread", required_argument, NULL, 0},
-		{"outage", required_argument, NULL, 0},
-		{"restored", required_argument, NULL, 0},
-		{"capacity", required_argument, NULL, 0},
-		{"timeout", required_argument, NULL, 0},
-		{"mark", required_argument, NULL, 0},
-		{"seed", required_argument, NULL, 0},
-		{NULL, 0, NULL, 0},
+		{"hosts", required_argument, NULL, 0},    {"interval", required_argument, NULL, 0},
+		{"seconds", required_argument, NULL, 0},  {"spread", required_argument, NULL, 0},
+		{"outage", required_argument, NULL, 0},   {"restored", required_argument, NULL, 0},
+		{"capacity", required_argument, NULL, 0}, {"timeout", required_argument, NULL, 0},
+		{"mark", required_argument, NULL, 0},     {"reports", required_argument, NULL, 0},
+		{"change", required_argument, NULL, 0},   {"probation", required_argument, NULL, 0},
+		{"seed", required_argument, NULL, 0},     {NULL, 0, NULL, 0},
 	};
 	uint32_t *const values[] = {
 		&options->hosts,    &options->interval_s, &options->seconds,  &options->spread_s,
 		&options->outage_s, &options->restored_s, &options->capacity, &options->timeout_s,
-		&options->mark_s,   &options->seed,
+		&options->mark_s,   &options->reports,    &options->change_s, &options->probation_s,
+		&options->seed,
 	};
 	int index, got;
 
@@ -191,7 +252,7 @@ static void read_options(int argc, char **argv, struct options *options)
 	if (got != -1 || optind != argc || !options->hosts || !options->interval_s)
 		errx(EX_USAGE, "usage: fleet [--hosts N] [--interval S] [--seconds S] [--spread S] "
 			       "[--outage S --restored S] [--capacity N] [--timeout S] [--mark S] "
-			       "[--seed N]");
+			       "[--reports 1 [--change S --probation S]] [--seed N]");
 }
 
 int main(int argc, char **argv)

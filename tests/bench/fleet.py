@@ -41,6 +41,11 @@ http {{
         listen 127.0.0.1:{port} ssl; root {dir}/repo;
         ssl_certificate {dir}/crt; ssl_certificate_key {dir}/key;
     }}
+    server {{
+        listen 127.0.0.1:{reports_port} ssl; access_log {dir}/reports.log;
+        ssl_certificate {dir}/crt; ssl_certificate_key {dir}/key;
+        location / {{ return 204; }}
+    }}
 }}
 """
 
@@ -127,16 +132,17 @@ class Site:
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
             "-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
             "-out", f"{self.dir}/crt", "-keyout", f"{self.dir}/key")
-        self.port = free_port()
+        self.port, reports_port = free_port(), free_port()
         with open(f"{self.dir}/nginx.conf", "w", encoding="ascii") as file:
-            file.write(NGINX.format(dir=self.dir, port=self.port))
+            file.write(NGINX.format(dir=self.dir, port=self.port,
+                                    reports_port=reports_port))
         nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
         if not nginx:
             raise BenchError("nginx is not installed: ./bootstrap deps check")
         self.nginx = subprocess.Popen([nginx, "-c", f"{self.dir}/nginx.conf", "-p", self.dir],
                                       stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.wait()
-        self.relay = Relay(self.port)
+        self.relay, self.reports = Relay(self.port), Relay(reports_port)
 
     def wait(self):
         for _ in range(100):
@@ -155,8 +161,9 @@ class Site:
             file.write("# changed\n")
         self.repo("add", "base.yaml", self.text)
 
-    def host(self):
-        return Tracer(more=f"source: {{url: 'https://127.0.0.1:{self.relay.port}', "
+    def host(self, reports=False):
+        report = f"report: 'https://127.0.0.1:{self.reports.port}/', " if reports else ""
+        return Tracer(more=f"source: {{url: 'https://127.0.0.1:{self.relay.port}', {report}"
                            f"root: {self.dir}/repo/metadata/1.root.json, ca: {self.dir}/crt, "
                            f"groups: [g7], interval: {POLL}s}}\n")
 
@@ -189,6 +196,7 @@ class Site:
 
     def close(self):
         self.relay.close()
+        self.reports.close()
         self.nginx.terminate()
         self.nginx.wait(10)
         shutil.rmtree(self.dir)
@@ -209,10 +217,34 @@ def measure_polls(site):
         yield "ten roots later", site.poll(tracer, *[rotate] * 10)
 
 
+def measure_reports(site):
+    """Bytes up and down of one report."""
+    with site.host(reports=True) as tracer:
+        wait_for("a report", lambda: tracer.status()["source"]["reports_sent"], 4 * POLL)
+        time.sleep(0.3)
+        with open(f"{site.dir}/reports.log", encoding="ascii") as file:
+            count = len(file.readlines())
+        return site.reports.up // count, site.reports.down // count
+
+
+def show_reports(up, down):
+    """Once an hour, and with each change: on probation, in force."""
+    rows = []
+    for changes in (0, 10):
+        count = 24 + 2 * changes
+        rows.append((f"{changes} changes", count, count * up, count * down,
+                     f"{HOSTS * count / 1e6:.1f} million", round(HOSTS * count / DAY),
+                     f"{HOSTS * count * (up + down) / 1e9:.1f}"))
+    print(f"a report: {up} bytes sent, {down} received\n")
+    table(("reports of a day", "of one host", "bytes sent", "bytes received", f"of {HOSTS:,}",
+           "a second", "GB"), rows)
+
+
 def show_bytes():
     site = Site()
     try:
         polls = list(measure_polls(site))
+        report = measure_reports(site)
     finally:
         site.close()
     table(("a poll", "requests", "bytes sent", "bytes received"),
@@ -232,6 +264,7 @@ def show_bytes():
           [(what, f"{HOSTS * (counted[0] - quiet[0]):,}",
             round(HOSTS * (counted[2] - quiet[2]) / 1e6))
            for what, counted in polls if what not in ("first", "nothing changed")])
+    show_reports(*report)
 
 
 # --- hosts --------------------------------------------------------------------------------------
@@ -304,6 +337,30 @@ def show_hosts(seed):
             one.reached(1))])
 
 
+def show_report_hosts(seed):
+    hour, change = 3600, 7200
+
+    def reports(**how):
+        return Run(seed=seed, reports=1, spread=60, **how)
+
+    started = Run(seed=seed, reports=1, seconds=hour)
+    steady = reports(seconds=6 * hour)
+    changed = reports(seconds=change + hour, change=change, probation=INTERVAL, mark=change)
+    table((f"reports of {HOSTS:,} hosts", "most in a second", "within 5 minutes"),
+          [("all start in one second", started.peak(), sum(started.polls(0, 300))),
+           ("nothing is new", steady.peak(2 * hour), round(steady.mean(2 * hour, 6 * hour) * 300)),
+           ("one file is published", changed.peak(change),
+            sum(changed.polls(change, change + 300)))])
+    rows = []
+    for what, length in (("10 minutes", 600), ("1 hour", hour), ("6 hours", 6 * hour)):
+        end = change + length
+        one = reports(seconds=end + 3 * hour, change=change, probation=INTERVAL, outage=change,
+                      restored=end, mark=end)
+        rows.append((what, one.mean(end - 60, end), one.peak(end), one.reached(0.5), one.reached(1)))
+    table(("published, and reports fail for", "tries per second at its end",
+           "most in a second after", "half told, s", "all, s"), rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -314,6 +371,7 @@ def main():
         show_bytes()
     if not arguments.what or "hosts" in arguments.what:
         show_hosts(arguments.seed)
+        show_report_hosts(arguments.seed)
 
 
 if __name__ == "__main__":

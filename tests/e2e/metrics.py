@@ -55,7 +55,9 @@ STATS = {  # numbers that a process reports: which, its name, how many of it mak
     "source_polls_total": ("poller", "polls", 1),
     "source_changes_total": ("poller", "candidates", 1),
     "source_poll_errors_total": ("poller", "errors", 1),
-    "source_poll_errors_in_row": ("poller", "errors_in_row", 1)}
+    "source_poll_errors_in_row": ("poller", "errors_in_row", 1),
+    "source_reports_total": ("poller", "reports_sent", 1),
+    "source_reports_failed_total": ("poller", "reports_failed", 1)}
 NAT = {"nat_connections": "nat_connections",
        **{f"{name}_total": name for name in ("nat_events", "nat_skipped", "nat_overruns",
                                              "nat_evicted", "nat_dumped", "nat_dumps_cut")}}

@@ -11,7 +11,7 @@ import time
 import harness
 from harness import Tracer, check, equal, wait_for, wait_until
 from rc_agent import BACKEND, Agent
-from tuf_world import NodeSigner, sha256
+from tuf_world import NodeSigner, Server, differences, reported, sha256
 
 BASE = "datadog/2/CONNTRACE/base/config"
 WEB = "employee/CONNTRACE/web/text"
@@ -19,23 +19,11 @@ TEAM = "datadog/77/CONNTRACE/team-a/0"
 TEXT = b"snapshot_interval: 300ms\n"
 
 
-def differences(got, want, place="request"):
-    """Where two values of JSON differ."""
-    if isinstance(got, dict) and isinstance(want, dict):
-        for name in got.keys() | want.keys():
-            yield from differences(got.get(name), want.get(name), f"{place}.{name}")
-    elif isinstance(got, list) and isinstance(want, list) and len(got) == len(want):
-        for at, (one, other) in enumerate(zip(got, want)):
-            yield from differences(one, other, f"{place}[{at}]")
-    elif got != want or type(got) is not type(want):
-        yield f"{place}: {got!r}, expected {want!r}"
-
-
 class World:
     """An agent that has one file, and a conntraced that asks it ten times a second. answer: what
     else is different about the agent from the start."""
 
-    def __init__(self, signer, unix=False, **answer):
+    def __init__(self, signer, unix=False, report=None, **answer):
         self.stack = contextlib.ExitStack()
         self.tracer = Tracer()
         self.agent = Agent(signer, os.path.join(self.tracer.out, "agent.sock") if unix else None)
@@ -47,7 +35,7 @@ class World:
         with open(self.root, "wb") as file:
             file.write(self.agent.roots[0])
         self.source = (f"source: {{rc: '{self.agent.url}', root: {self.root}, interval: 100ms, "
-                       "probation: 1s}\n")
+                       f"probation: 1s{f', report: {report!r}' if report else ''}}}\n")
         with open(self.tracer.config_path, "a", encoding="utf-8") as file:
             file.write(self.source)
 
@@ -314,10 +302,13 @@ def test_an_agent_without_remote_configuration_is_left_alone(signer):
         w.wait_for_config(300)
 
 
-def test_by_a_socket(signer):
-    with World(signer, unix=True) as w:
+def test_by_a_socket_and_reported_by_the_network(signer):
+    server = Server({"/": 200})
+    with contextlib.closing(server), World(signer, unix=True, report=server.url + "/") as w:
         w.wait_for_config(300)
         w.asks(1, BASE)
+        told = reported(w.tracer, server)
+        equal([(p["name"], p["state"]) for p in told["parts"]], [(BASE, 2)], "parts")
 
 
 def main():

@@ -22,7 +22,8 @@ from harness import CONNGEN, Tracer, check, conngen, equal, main, network_namesp
 from metrics import check_as_status
 from possess import SUPPORTED, attempt
 from test_hostile import Stage
-from tuf_world import Repository, RepoSigner, Server, answer, run, sha256
+from tuf_world import (Repository, RepoSigner, Server, answer, dropped, endless, reported, run,
+                       sha256, silent)
 
 INTERVAL_S = 0.3
 # The longest that a poll can be away, and what a check may take on a busy machine.
@@ -59,6 +60,7 @@ class Fleet:
         self.root = os.path.join(self.dir, "root.json")
         self.ca = os.path.join(self.dir, "ca.crt")
         self.nginx = None
+        self.reports = None
         run(["conntrace-repo", "init", self.repo])
         shutil.copy(os.path.join(self.repo, "metadata", "1.root.json"), self.root)
         os.chmod(self.root, 0o644)
@@ -86,10 +88,12 @@ http {{
         self.serve()
         self.nginx = subprocess.Popen(["nginx", "-c", os.path.join(self.dir, "nginx.conf")],
                                       stderr=subprocess.DEVNULL)
+        self.reports = Server({"/told": 202}, tls=(self.ca, os.path.join(self.dir, "key")))
         return self
 
     def __exit__(self, *_):
         self.cut()
+        self.reports.close()
         shutil.rmtree(self.dir)
 
     def cut(self):
@@ -145,6 +149,7 @@ http {{
 
     def config(self, more=""):
         return (f"source: {{url: '{self.url}', root: {self.root}, ca: {self.ca}, host: h1, "
+                f"report: 'https://localhost:{self.reports.port}/told', "
                 f"groups: [web, db], interval: {int(INTERVAL_S * 1000)}ms, "
                 f"probation: {int(PROBATION_S * 1000)}ms}}\n" + more)
 
@@ -234,7 +239,10 @@ def the_story_of_a_group(fleet, tracer):
         equal(len(tracer.closes(netns, 3000)), 3000, "closes of those that no filter leaves out")
     check(tracer.status()["identity"]["holds"], "the account does not hold")
     equal(tracer.markers(), [], "loss")
-    told = accepted(tracer, fleet.versions())
+    accepted(tracer, fleet.versions())
+    told = reported(tracer, fleet.reports)
+    equal((told["host"], told["has_error"], versions(told)), ("h1", False, fleet.versions()),
+          "reported")
     equal([(p["name"], p["state"]) for p in told["parts"]],
           [("base.yaml", 2), ("group/web.yaml", 2)], "parts")
 
@@ -264,11 +272,13 @@ def the_story_of_the_roots(fleet, tracer):
     sign(folder, "timestamp.json", timestamp, fleet.key("timestamp"))
     fleet.serve(forged)
     refused(tracer, "untrusted", f"{at + 5}.targets.json", before)
+    told = reported(tracer, fleet.reports)
+    equal((told["trust"], told["has_error"]), ("untrusted", True), "reported")
     # The owner replaces the keys that signed it: what they said is forgotten.
     fleet.command("rotate-root", fleet.repo, "--role", "timestamp")
     fleet.command("rotate-root", fleet.repo, "--role", "snapshot")
     poll_now(tracer)
-    told = await_source(tracer, "accepted again", lambda s: s["trust"] == "accepted")
+    told = accepted(tracer, fleet.versions())
     equal(versions(told)[0], 5, "root")
     check(not told["degraded"], "degraded though all is well")
 
@@ -328,6 +338,8 @@ def the_story_of_the_server(fleet, tracer):
     check("unreachable" in told["poll_error"], told["poll_error"])
     check(told["next_poll_ms"] > 0, "no next poll")
     equal(in_force(tracer), before, "in force without the server")
+    told = reported(tracer, fleet.reports)
+    equal((told["poll"], told["has_error"]), ("failed", True), "reported")
 
     tracer.stop()
     tracer.start()
@@ -344,6 +356,7 @@ def the_story_of_the_server(fleet, tracer):
     text = tracer.cli("status").stdout
     for line in ("source signed: https://localhost", "in force: root 5 until "):
         check(line in text, f"not in the status: {line}: {text}")
+    wait_for("a poll", lambda: tracer.process("poller")["stats"].get("polls"))
     check_as_status(tracer, os.uname().release)
 
 
@@ -391,6 +404,68 @@ def test_a_server_may_ask_for_time_or_say_that_it_is_none():
                 files["/metadata/2.root.json"] = 501
                 poll_now(tracer)
                 await_source(tracer, "stopped", lambda s: s["poll"] == "stopped", 10)
+
+
+def acknowledged(told):
+    return told if told["state"] == 2 else None
+
+
+class Watched:
+    """A directory of configuration, and a server that is told what became of it."""
+
+    def __init__(self, tracer, files, server):
+        self.tracer, self.files, self.server = tracer, files, server
+        self.interval_ms = 300
+
+    def change(self):
+        """One part more, applied as ever: no poll waits for a report."""
+        self.interval_ms += 1
+        self.tracer.put(f"{self.interval_ms}.yaml", f"snapshot_interval: {self.interval_ms}ms\n")
+        wait_for("the change", lambda: self.tracer.status()["config"]["snapshot_interval_ms"]
+                 == self.interval_ms, WITHIN_S)
+
+    def told(self):
+        """It says at last that what there is is in force."""
+        told = wait_for("reported as in force", lambda: acknowledged(reported(self.tracer, self.server)))
+        equal((told["kind"], told["poll"], told["has_error"]), ("directory", "ok", False), "told")
+
+    def fails(self, how, words):
+        self.files["/told"] = how
+        self.change()
+        await_source(self.tracer, f"a failed report: {words}",
+                     lambda s: s["report_error"] and words in s["report_error"], 5)
+        self.files["/told"] = 200
+        await_source(self.tracer, "a report", lambda s: not s["report_error"], 5)
+
+
+def test_who_is_told_can_neither_delay_nor_change_anything():
+    files = {"/told": b"this is not looked at"}
+    server = Server(files)
+    tracer = Tracer()
+    with open(tracer.config_path, "a", encoding="utf-8") as f:
+        f.write(f"source: {{dir: {tracer.source}, interval: 200ms, probation: 100ms, "
+                f"report: '{server.url}/told'}}\n")
+    with contextlib.closing(server), tracer:
+        watched = Watched(tracer, files, server)
+        watched.change()
+        watched.told()
+        sent, polls = len(server.posted), tracer.process("poller")["stats"]["polls"]
+        wait_for("polls", lambda: tracer.process("poller")["stats"]["polls"] > polls + 3)
+        equal(len(server.posted), sent, "reports when nothing is new")
+        watched.fails(dropped, "")
+        watched.fails(silent, "no answer in time")
+        watched.fails(endless, "more bytes than there may be")
+        watched.fails(answer(302, [("Location", f"{server.url}/elsewhere")]), "302")
+        check("/elsewhere" not in server.requests, "a redirect was followed")
+        watched.told()
+        server.close()
+        watched.change()
+        await_source(tracer, "a failed report", lambda s: "connect" in s["report_error"], 5)
+        told = await_source(tracer, "counted", lambda s: s["reports_failed"] >= 5)
+        check(5 <= told["reports_sent"] <= len(server.posted), told)
+        line = f"reports to {server.url}/told: sent "
+        check(line in tracer.cli("status").stdout, f"not in the status: {line}")
+        equal(tracer.process("poller")["restarts"], 0, "poller restarted")
 
 
 # --- a poller that was taken over --------------------------------------------------------------------
@@ -621,6 +696,7 @@ if __name__ == "__main__":
     main([test_a_fleet_is_configured_and_what_is_wrong_changes_nothing,
           test_a_name_that_is_not_known_and_a_repository_that_is_not_there,
           test_a_server_may_ask_for_time_or_say_that_it_is_none,
+          test_who_is_told_can_neither_delay_nor_change_anything,
           test_a_poller_with_a_network_has_little_else,
           test_a_poller_that_lies_changes_nothing,
           test_what_is_stored_is_verified_again])

@@ -17,7 +17,7 @@ import threading
 import time
 
 import harness
-from harness import BIN, OUT, ROOT, check, equal
+from harness import BIN, OUT, ROOT, check, equal, wait_for
 
 NODE_MODULES = os.path.join(OUT, "node", "node_modules")
 ALL_ONE = {"root": 1, "timestamp": 1, "snapshot": 1, "targets": 1}
@@ -259,16 +259,22 @@ class Repository:
 
 class Server:
     """Serves files, a dictionary by path. A value that is a number is a status; one that can be
-    called is given the request and answers itself."""
+    called is given the request and answers itself. What is posted is noted and answered alike."""
 
     def __init__(self, files, tls=None):
         """tls: the files of a certificate and its key; the server speaks https then."""
         self.requests = []
+        self.posted = []  # (path, type, text)
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             wbufsize = -1  # one segment per answer: the second would wait for an ACK
+
+            def do_POST(self):
+                text = self.rfile.read(int(self.headers["Content-Length"]))
+                server.posted.append((self.path, self.headers["Content-Type"], text))
+                self.do_GET()
 
             def do_GET(self):
                 server.requests.append(self.path)
@@ -295,7 +301,8 @@ class Server:
             context.load_cert_chain(*tls)
             self.http.socket = context.wrap_socket(self.http.socket, server_side=True,
                                                    do_handshake_on_connect=False)
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.http.server_address[1]}"
+        self.port = self.http.server_address[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 
@@ -355,6 +362,46 @@ def answer(status=200, headers=(), data=b""):
         handler.end_headers()
         handler.wfile.write(data)
     return send
+
+
+# --- reports ------------------------------------------------------------------------------------
+
+def differences(got, want, place="request"):
+    """Where two values of JSON differ."""
+    if isinstance(got, dict) and isinstance(want, dict):
+        for name in got.keys() | want.keys():
+            yield from differences(got.get(name), want.get(name), f"{place}.{name}")
+    elif isinstance(got, list) and isinstance(want, list) and len(got) == len(want):
+        for at, (one, other) in enumerate(zip(got, want)):
+            yield from differences(one, other, f"{place}[{at}]")
+    elif got != want or type(got) is not type(want):
+        yield f"{place}: {got!r}, expected {want!r}"
+
+
+def reported(tracer, server):
+    """Once the last report says what the status does, field by field: that."""
+    def told():
+        mine = ("report_url", "reports_sent", "reports_failed", "report_error")
+        status = tracer.status()
+        want = {k: v for k, v in status["source"].items() if k not in mine}
+        if not server.posted:
+            return None
+        path, kind, text = server.posted[-1]
+        check(status["source"]["report_url"].endswith(path), f"a report came to {path}")
+        equal(kind, "application/json", "type of a report")
+        got = json.loads(text)
+        # They have gone on since, and are no news; the status has two of them once a second.
+        for at, most in (("next_poll_ms", 3600000), ("probation_left_ms", 3600000),
+                         ("errors_in_row", 100)):
+            check(0 <= got["source"][at] <= most, f"{at}: {got['source'][at]}")
+            want[at] = got["source"][at]
+        last[:] = differences(got, {"version": status["version"], "source": want}, "report")
+        return not last and want
+    last = []
+    try:
+        return wait_for("a report of what the status says", told)
+    except AssertionError as e:
+        raise AssertionError(f"{e}: {'; '.join(last)}") from None
 
 
 # --- a client -----------------------------------------------------------------------------------

@@ -216,7 +216,8 @@ PROTECTIONS = [
     *(without(f"a source cannot set {key}", "test_schema", "verifier/keys.c", f'{{"{key}", {kind}, LOCAL',
               f'{{"{key}", {kind}, BOTH')
       for key, kind in (("memory_budget", "SCHEMA_BUDGET"), ("output.path", "SCHEMA_PATH"),
-                        ("source.dir", "SCHEMA_PATH"), ("source.probation", "SCHEMA_DURATION"))),
+                        ("source.dir", "SCHEMA_PATH"), ("source.report", "SCHEMA_REPORT"),
+                        ("source.probation", "SCHEMA_DURATION"))),
     # --- signed configuration ---
     without("what does not verify is not in force", LIES, "verifier/signed.c",
             "\tif (!well)\n\t\toutcome_refuse(", "\tif (!well && run->full)\n\t\toutcome_refuse("),
@@ -242,6 +243,10 @@ PROTECTIONS = [
             " || flock(fd, LOCK_EX | LOCK_NB) < 0", ""),
     without("a server needs a certificate that is trusted", "test_remote fleet", "tuf/fetch.c",
             "if (options->ca_file &&\n", "if (options->ca_file && options->timeout_s > 600 &&\n"),
+    without("an answer to a report has an end", "test_remote who_is_told", "tuf/post.c",
+            "#define ANSWER_MAX 4096u", "#define ANSWER_MAX (1u << 30)"),
+    without("a report has an end", "test_remote who_is_told", "tuf/post.c",
+            "return looked_up_us &&", "return looked_up_us > 1000000000 &&"),
     without("a poller reaches its server's port alone", NETWORK, "poller/sandbox.c",
             "needs->ports, needs->port_count)", "(const uint16_t[]){22, 443, 53}, 3)"),
     without("a poller starts threads, no processes", NETWORK, "poller/sandbox.c",

@@ -52,7 +52,7 @@ static const struct expected {
 	[MSG_TAKEN] = {"TAKEN", "s", "l", "U", 0, 0},
 	[MSG_KEEP] = {"KEEP", "v", "s", "R", 0, 0},
 	[MSG_POLLED] = {"POLLED", "p", "s", "U", 0, 0},
-	[MSG_SOURCE] = {"SOURCE", "s", "c", "SRU", 0, 0},
+	[MSG_SOURCE] = {"SOURCE", "s", "pc", "SRU", 0, 0},
 	[MSG_HISTORY] = {"HISTORY", "s", "c", "SRU", 0, 0},
 	[MSG_IN_FORCE] = {"IN_FORCE", "s", "c", "SRU", 0, 0},
 	[MSG_CUSTODY] = {"CUSTODY", "s", "s", "SRU", 0, 48},

@@ -85,6 +85,7 @@ static void source(struct config_source *s)
 	TEXT(s->url);
 	TEXT(s->root);
 	TEXT(s->ca);
+	TEXT(s->report);
 	TEXT(s->host);
 	s->group_count = within(0, CONFIG_GROUPS_MAX);
 	for (uint32_t i = 0; i < s->group_count; i++)
@@ -298,6 +299,7 @@ static void polled(struct msg_polled *p)
 {
 	p->result = within(0, POLL_RESULT_COUNT - 1);
 	TEXT(p->why);
+	TEXT(p->report_error);
 }
 
 static void fill_polled(union msg *m)

@@ -152,6 +152,23 @@ static void test_schema_reads_a_local_agent(void **state)
 	}
 }
 
+static void test_schema_reads_who_is_told(void **state)
+{
+	static const char *const places[] = {"https://told.example:8443/a/b",
+					     "https://[2001:db8::1]/", "http://127.0.0.1:8080/told",
+					     "http://localhost/", "http://[::1]:1/told"};
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(places); i++) {
+		struct config config;
+
+		snprintf(text, sizeof(text), "source: {dir: /a, report: '%s'}", places[i]);
+		config = valid(text);
+		assert_string_equal(config.source.report, places[i]);
+	}
+}
+
 static void test_schema_refuses_what_is_no_source(void **state)
 {
 	static const char *const texts[] = {
@@ -178,11 +195,23 @@ static void test_schema_refuses_what_is_no_source(void **state)
 		"source: {rc: 'http://[::1', root: /r}",
 		"source: {rc: 'unix://a', root: /r}",
 		"source: {rc: 'unix:///', root: /r}",
-		"source: {groups: [../a]}",     /* leads elsewhere */
-		"source: {groups: [web, web]}", /* twice */
-		"source: {groups: web}",        /* no list */
-		"source: {host: .hidden}",      /* a hidden file */
-		"source: {host: a/b}",          /* two parts */
+		"source: {report: 'https://a'}",                        /* of nothing */
+		"source: {dir: /a, report: 'http://told.example'}",     /* plain */
+		"source: {dir: /a, report: 'http://192.0.2.1:80'}",     /* another host */
+		"source: {dir: /a, report: 'http://127.0.0.1.x'}",      /* likewise */
+		"source: {dir: /a, report: 'http://[::2]/'}",           /* likewise */
+		"source: {dir: /a, report: 'http://'}",                 /* no host */
+		"source: {dir: /a, report: 'https://'}",                /* no host */
+		"source: {dir: /a, report: 'file:///told'}",            /* no server */
+		"source: {dir: /a, report: 'unix:///told'}",            /* likewise */
+		"source: {dir: /a, report: 'https://a@b/'}",            /* a password */
+		"source: {dir: /a, report: 'http://a@localhost/'}",     /* likewise */
+		"source: {dir: /a, report: 'http://localhost/?token'}", /* more than a path */
+		"source: {groups: [../a]}",                             /* leads elsewhere */
+		"source: {groups: [web, web]}",                         /* twice */
+		"source: {groups: web}",                                /* no list */
+		"source: {host: .hidden}",                              /* a hidden file */
+		"source: {host: a/b}",                                  /* two parts */
 		"source: {host: aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeefff}", /* 53 bytes
 											  */
 		"source: {groups: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]}",                 /* 17 */
@@ -595,11 +624,12 @@ static bool is_remote(const char *path)
 static void write_key(const struct schema_key *key, char *text, size_t cap)
 {
 	const char *value =
-		key->fallback               ? key->fallback
-		: key->type == SCHEMA_LABEL ? "web1"
-		: key->type == SCHEMA_URL   ? "https://config.example/repo\n  root: /etc/passwd"
-		: key->type == SCHEMA_AGENT ? "http://127.0.0.1:8126\n  root: /etc/passwd"
-					    : "/etc/passwd";
+		key->fallback                ? key->fallback
+		: key->type == SCHEMA_LABEL  ? "web1"
+		: key->type == SCHEMA_URL    ? "https://config.example/repo\n  root: /etc/passwd"
+		: key->type == SCHEMA_AGENT  ? "http://127.0.0.1:8126\n  root: /etc/passwd"
+		: key->type == SCHEMA_REPORT ? "https://told.example/\n  dir: /etc/passwd"
+					     : "/etc/passwd";
 	const char *dot = strchr(key->path, '.');
 
 	if (dot)
@@ -637,9 +667,12 @@ static void test_schema_lets_a_source_set_what_is_listed_and_no_more(void **stat
 		}
 		snprintf(reason, sizeof(reason),
 			 "%s: may be set only in the local configuration file", key->path);
-		/* With a URL comes the root that it needs. */
-		assert_int_equal(errors.total,
-				 key->type == SCHEMA_URL || key->type == SCHEMA_AGENT ? 2 : 1);
+		/* With a URL comes what it needs. */
+		assert_int_equal(errors.total, key->type == SCHEMA_URL ||
+							       key->type == SCHEMA_AGENT ||
+							       key->type == SCHEMA_REPORT
+						       ? 2
+						       : 1);
 		assert_string_equal(errors.list[0].file, "10-a.yaml");
 		assert_int_equal(errors.list[0].line, 2);
 		assert_string_equal(errors.list[0].reason, reason);
@@ -827,6 +860,7 @@ int main(void)
 		cmocka_unit_test(test_schema_reads_every_key),
 		cmocka_unit_test(test_schema_reads_a_signed_source),
 		cmocka_unit_test(test_schema_reads_a_local_agent),
+		cmocka_unit_test(test_schema_reads_who_is_told),
 		cmocka_unit_test(test_schema_refuses_what_is_no_source),
 		cmocka_unit_test(test_schema_reads_filters),
 		cmocka_unit_test(test_schema_reads_protocol_cgroup_and_sample),
