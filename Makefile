@@ -367,6 +367,9 @@ test_chan_SRC := common/chan.c
 test_child_SRC := common/chan.c common/child.c common/log.c common/loop.c common/privs.c common/seccomp.c \
 	$(DISPATCH)
 test_child_LIB := -lmsgpackc -lcap
+test_clients_SRC := exporter/clients.c exporter/live.c exporter/pages.c common/chan.c common/loop.c \
+	common/msg.c common/msgfmt.c common/proto.c
+test_clients_LIB := -lmsgpackc
 test_config_SRC := common/config.c
 test_config_value_SRC := cli/config_value.c $(SCHEMA) common/config.c
 test_config_value_LIB := -lyaml
@@ -428,6 +431,13 @@ test_rc_shelf_SRC := $(test_rc_SRC) common/bundle.c rc/shelf.c tuf/stock.c
 test_rc_shelf_LIB := $(TUF_LIB)
 test_ring_SRC := exporter/ring.c
 test_probation_SRC := supervisor/probation.c
+# All but main() and what it opens.
+test_pump_SRC := $(CGROUPS) common/chan.c common/counters.c common/log.c common/loop.c common/msg.c \
+	common/msgfmt.c common/proto.c exporter/clients.c exporter/decode.c exporter/ending.c \
+	exporter/json.c exporter/jsonbuf.c exporter/live.c exporter/loss.c exporter/marker.c \
+	exporter/names.c exporter/nat.c exporter/nat_cache.c exporter/nat_parse.c exporter/pages.c \
+	exporter/pump.c exporter/ring.c exporter/sink.c exporter/table.c
+test_pump_LIB := -lmsgpackc -lnl-3
 test_rate_SRC := supervisor/rate.c
 test_schedule_SRC := poller/schedule.c
 test_schema_SRC := $(SCHEMA) common/config.c
@@ -460,6 +470,8 @@ test_tuf_names_SRC := tuf/digest.c tuf/json.c tuf/names.c tuf/pattern.c tuf/resu
 test_tuf_names_LIB := $(TUF_LIB)
 test_verifier_sandbox_SRC := verifier/sandbox.c common/landlock.c
 test_verdict_SRC := common/log.c supervisor/verdict.c
+test_walk_SRC := common/loop.c loader/walk.c
+test_walk_LIB := $(LIBBPF)
 test_wholefile_SRC := common/io.c common/wholefile.c
 test_unseen_SRC := common/counters.c loader/unseen.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
@@ -686,7 +698,7 @@ chaos: ## kill, stop, reload, fill and exhaust at random, under load: CHAOS="--s
 	+@$(SUBMAKE) arm $(GENERATORS)
 	@exec python3 tests/e2e/chaos.py $(CHAOS)
 
-mutations: ## take each protection away once and see a test fail: half an hour, root; not part of check
+mutations: ## take each protection, each count away once and see a test fail: an hour, root; not part of check
 	@./bootstrap deps check
 	+@$(SUBMAKE) all
 	@exec tests/mutations/run --build $(O) $(MUTATIONS)
