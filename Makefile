@@ -172,6 +172,7 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 	loader/plan.c \
 	loader/procfs.c \
 	loader/reuse.c \
+	loader/room.c \
 	loader/sandbox.c \
 	loader/settings.c \
 	loader/steps_first.c \
@@ -473,6 +474,7 @@ test_verdict_SRC := common/log.c supervisor/verdict.c
 test_walk_SRC := common/loop.c loader/walk.c
 test_walk_LIB := $(LIBBPF)
 test_wholefile_SRC := common/io.c common/wholefile.c
+test_room_SRC := common/counters.c common/grace.c loader/room.c loader/settings.c
 test_unseen_SRC := common/counters.c loader/unseen.c
 test_tracer_SRC := loader/tracer.c common/config.c $(DISPATCH)
 test_tracer_LIB := -lmsgpackc $(LIBBPF)

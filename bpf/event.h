@@ -240,6 +240,7 @@ _Static_assert(offsetof(struct event, comm) == 184, "event: comm");
 	X(run_child, "runs of trace_child") \
 	X(run_connect, "runs of trace_connect and trace_connect6 for a connect that failed at once") \
 	X(run_destroy, "runs of trace_destroy_sock for a connection still remembered") \
+	X(remembered, "TCP sockets of which something began to be remembered") \
 	X(destroyed, "TCP sockets destroyed of which something was remembered") \
 	X(run_udp_send, "runs of trace_udp_send and trace_udp6_send") \
 	X(run_udp_receive, "runs of trace_udp_recv, not for a look ahead") \
@@ -253,7 +254,6 @@ struct counters {
 #define X(name, meaning) __ct_u64 name;
 	COUNTERS(X)
 #undef X
-	__ct_u64 reserved[1];
 };
 _Static_assert(sizeof(struct counters) == 320, "counters: size, and a multiple of a cache line");
 
@@ -414,18 +414,28 @@ struct settings {
 	/* That of a tracer that takes over from another with its maps; 0 = none. While it is set
 	   both act on connections, and who comes first to a change of state has it. */
 	__ct_u32 takeover;
-	__ct_u32 layout; /* SETTINGS_LAYOUT of who made these maps */
-	__ct_u32 pad;
-	__ct_u64 walk_seq; /* the next number of EVENT_CPU_WALK */
-	__ct_u64 walk_met; /* by the last whole walk, older than itself */
+	__ct_u32 layout;       /* SETTINGS_LAYOUT of who made these maps */
+	__ct_u32 room;         /* enum settings_room: for more in the sockets' storage */
+	__ct_u64 walk_seq;     /* the next number of EVENT_CPU_WALK */
+	__ct_u64 walk_met;     /* by the last whole walk, older than itself */
+	__ct_u64 walk_sockets; /* by the same: those with storage */
+	__ct_u64 unmarked;     /* by the programs: sockets whose end is not remembered for want of
+				  memory */
 	struct settings_slot slots[2];
 };
-_Static_assert(sizeof(struct settings) == 2416, "settings: size");
+_Static_assert(sizeof(struct settings) == 2432, "settings: size");
 _Static_assert(offsetof(struct settings, generation) == 32, "settings: test_succession.py, too");
 _Static_assert(offsetof(struct settings, layout) == 40, "settings: test_succession.py, too");
 
 /* Raised when what a map holds means something else without having another size. */
-#define SETTINGS_LAYOUT 3u
+#define SETTINGS_LAYOUT 4u
+
+/* Whether the memory budget has room for more in the sockets' storage. */
+enum settings_room {
+	ROOM_LEFT,
+	ROOM_NONE,  /* no more is remembered */
+	ROOM_AGAIN, /* as ROOM_LEFT; but there are connections which nothing is remembered of */
+};
 
 /*
  * How often each filter decided about a record, in a mmapable array: for each settings slot a row a

@@ -141,12 +141,16 @@ static __always_inline void on_child(struct sock *listener, struct sock *sk)
 /*
  * Whether a socket that goes away was a connection of which nothing was seen: its programs can all
  * have been skipped, while another run of theirs on that CPU was interrupted or scheduled away. The
- * table does not tell: it forgets a socket at CLOSE.
+ * table does not tell: it forgets a socket at CLOSE. Nor can it be known once there was no memory
+ * to remember an end.
  */
 static __always_inline bool was_unseen(struct sock *sk, const struct conn *conn)
 {
+	__u32 zero = 0;
+	const struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
 	return !store_is_table() && !(conn && conn->flags & (CONN_CLOSED | CONN_OPENED)) &&
-	       sk->__sk_common.skc_dport != 0;
+	       sk->__sk_common.skc_dport != 0 && all && !all->unmarked;
 }
 
 /* A socket goes away. Its change to CLOSE can have been missed: see run.h. */

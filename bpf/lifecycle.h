@@ -26,8 +26,10 @@ static __always_inline struct conn *conn_begin(struct sock *sk, struct counters 
 {
 	struct conn *conn = conn_create(sk, count);
 
-	if (!conn)
+	if (!conn) {
+		COUNT(count, storage_failed);
 		return NULL;
+	}
 	if (conn_is_open(conn)) {
 		COUNT(count, closed);
 		COUNT(count, lost_unseen);
@@ -74,6 +76,29 @@ static __always_inline void conn_connect(struct sock *sk, struct counters *count
 }
 
 /*
+ * What is remembered of a socket that is being accepted: the kernel has given it a copy of its
+ * listener's, room or not. NULL when there is no room.
+ */
+static __always_inline struct conn *conn_accepted(struct sock *sk, struct counters *count)
+{
+	struct conn *conn = conn_create(sk, count);
+
+#if TYPED_POINTERS
+	if (conn && !store_is_table() && conn->flags & CONN_LISTENER) {
+		if (store_room() == ROOM_NONE) {
+			(void)bpf_sk_storage_delete(&connections, (void *)sk);
+			conn = NULL;
+		} else {
+			COUNT(count, remembered);
+		}
+	}
+#endif
+	if (!conn)
+		COUNT(count, storage_failed);
+	return conn;
+}
+
+/*
  * The handshake is done. A socket that leaves SYN_RECV without having been opened was accepted; it
  * may go straight to a closing state when TCP fast open let the process close it early. Returns
  * what is remembered if that is to be reported.
@@ -81,7 +106,7 @@ static __always_inline void conn_connect(struct sock *sk, struct counters *count
 static __always_inline struct conn *conn_establish(struct sock *sk, struct counters *count,
 						   bool accepted)
 {
-	struct conn *conn = accepted ? conn_create(sk, count) : store_get(sk);
+	struct conn *conn = accepted ? conn_accepted(sk, count) : store_get(sk);
 	const struct settings_slot *slot = settings_get();
 
 	if (!conn || (!accepted && !conn_is_open(conn)))
@@ -110,8 +135,8 @@ static __always_inline void conn_inherit(struct sock *listener, struct sock *sk,
 		return;
 	copy = *from;
 	copy.cookie = cookie_make();
-	if (!table_create(sk, &copy))
-		COUNT(count, storage_failed);
+	if (table_create(sk, &copy))
+		COUNT(count, remembered);
 }
 
 /* accept(2) has it: a better owner than the process that called listen. */
@@ -188,7 +213,7 @@ static __always_inline void conn_forget(struct sock *sk, struct conn *conn, stru
 	bool kept = !store_is_table() || takeover_get();
 
 	if (!conn && kept)
-		conn = conn_create(sk, count);
+		conn = store_mark(sk, count);
 	if (!conn)
 		return;
 	conn->flags = CONN_CLOSED;

@@ -82,13 +82,16 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return;
 	COUNT(count, run_seed);
-	conn = state == TCP_CLOSE && store_is_table() ? NULL : conn_create(sk, count);
 	/* What ended before the tracer is not to be reported when the socket goes away. */
 	if (state == TCP_CLOSE) {
+		conn = store_is_table() ? NULL : store_mark(sk, count);
 		if (conn && !conn->flags)
 			conn->flags = CONN_CLOSED;
 		return;
 	}
+	conn = conn_create(sk, count);
+	if (!conn && all && !all->seeded)
+		COUNT(count, storage_failed);
 	/* The other programs run already: what they have noted is better than what is seen here. */
 	if (!conn || conn->owner != OWNER_UNKNOWN)
 		return;
@@ -99,7 +102,7 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 	} else if (!conn_is_open(conn)) {
 		conn->flags = CONN_OPENED | CONN_SEEDED;
 		COUNT(count, opened_seeded);
-		if (all && all->seeded)
+		if (all && all->seeded && all->room == ROOM_LEFT)
 			COUNT(count, unaccounted);
 	}
 }

@@ -15,8 +15,9 @@
  * raises the generation in its ledger.
  */
 struct tally {
-	__u64 live;  /* connections met */
-	__u64 older; /* of these, those that are older than the walk */
+	__u64 live;    /* connections met */
+	__u64 older;   /* of these, those that are older than the walk */
+	__u64 sockets; /* that something is remembered of, whatever it is */
 	__u64 begin_ns;
 	__u64 session;    /* of the iterator that counts */
 	__u64 left;       /* of their records left out or lost: told again by the next walk */
@@ -47,6 +48,7 @@ static __always_inline void tally_begin(struct tally *tally, struct bpf_iter_met
 	tally->session = meta->session_id;
 	tally->live = 0;
 	tally->older = 0;
+	tally->sockets = 0;
 	tally->begin_ns = bpf_ktime_get_ns();
 	tally->left = 0;
 	tally->generation = reader_generation();
@@ -136,8 +138,10 @@ static __always_inline void snapshot_end(bool whole)
 	struct counters *count = counters_get();
 	struct event *event;
 
-	if (all && whole)
+	if (all && whole) {
 		all->walk_met = walk_tally.older + walk_flow_tally.older;
+		all->walk_sockets = walk_tally.sockets;
+	}
 	report_fill(&walk_report, EVENT_WALK, 0, NULL);
 	walk_report.cpu = EVENT_CPU_WALK;
 	event = event_reserve(&walk_report);
@@ -238,6 +242,7 @@ static __always_inline int snapshot_visit(bool typed, struct bpf_iter_meta *meta
 		if (snapshot_socket(typed, sk, conn, count))
 			return 1;
 		COUNT(count, run_walk);
+		walk_tally.sockets++;
 	}
 	slice_count(meta);
 	return 0;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What is remembered of a socket between its state changes, and where: in the socket's own storage
- * where the kernel lets these programs use it (5.11 and newer, not for kprobes): freed with the
- * socket, no size limit. Else in a table keyed by the socket's address, sized from the memory
- * budget. If it is full the connection's end is still reported, from the socket, as partial.
+ * where the kernel lets these programs use it (5.11 and newer, not for kprobes), freed with the
+ * socket; else in a table keyed by the socket's address. Either has room for as many as the memory
+ * budget allows: of the storage the loader says so (settings.room), since the kernel sets no limit.
+ * The end of a connection for which there was no room is still reported, from the socket, as
+ * partial.
  */
 #ifndef CONNTRACE_STORE_H
 #define CONNTRACE_STORE_H
@@ -157,31 +159,68 @@ static __always_inline struct conn *store_get(struct sock *sk)
 	return table_get(sk);
 }
 
+/* enum settings_room */
+static __always_inline __u32 store_room(void)
+{
+	__u32 zero = 0;
+	const struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	return all ? all->room : ROOM_NONE;
+}
+
+#if TYPED_POINTERS
+/* That of a socket without any: made if it may. */
+static __always_inline struct conn *storage_create(struct sock *sk, struct counters *count)
+{
+	struct conn *conn =
+		bpf_sk_storage_get(&connections, (void *)sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!conn)
+		telemetry_note(TELEMETRY_map_connections, 0);
+	else if (!conn->flags && !conn->closer)
+		COUNT(count, remembered);
+	return conn;
+}
+#endif
+
 /* What is there, else an empty one; NULL when there is no room. */
 static __always_inline struct conn *store_create(struct sock *sk, struct counters *count)
 {
 	struct conn *conn;
 
 #if TYPED_POINTERS
-	if (!store_is_table()) {
-		conn = bpf_sk_storage_get(&connections, (void *)sk, NULL,
-					  BPF_SK_STORAGE_GET_F_CREATE);
-		if (!conn) {
-			telemetry_note(TELEMETRY_map_connections, 0);
-			COUNT(count, storage_failed);
-		}
-		return conn;
-	}
+	if (!store_is_table())
+		return store_room() == ROOM_NONE ? store_get(sk) : storage_create(sk, count);
 #endif
 	conn = table_get(sk);
 	if (!conn) {
 		struct conn empty = {.cookie = 0};
 
 		conn = table_create(sk, &empty);
-		if (!conn)
-			COUNT(count, storage_failed);
+		if (conn)
+			COUNT(count, remembered);
 	}
 	return conn;
+}
+
+/*
+ * A socket that nothing is remembered of is done with: that much is, room or not, until it is
+ * destroyed, or its end would be reported once more. NULL when there is no memory.
+ */
+static __always_inline struct conn *store_mark(struct sock *sk, struct counters *count)
+{
+#if TYPED_POINTERS
+	if (!store_is_table()) {
+		__u32 zero = 0;
+		struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+		struct conn *conn = storage_create(sk, count);
+
+		if (!conn && all)
+			all->unmarked++;
+		return conn;
+	}
+#endif
+	return store_create(sk, count);
 }
 
 #endif

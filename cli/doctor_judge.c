@@ -366,18 +366,6 @@ static void lose_parts(struct doctor *doctor)
 				    why_no_part(plan, parts[i].part));
 }
 
-static void lose_by_table(struct doctor *doctor)
-{
-	const struct plan *plan = &doctor->tracers[doctor->chosen].plan;
-
-	if (plan->store == STORE_TABLE)
-		doctor_find(&doctor->losses, DOCTOR_WELL,
-			    "a larger memory_budget has room for more",
-			    "at most %u connections are remembered; others are recorded when they "
-			    "end, as partial",
-			    doctor->memory.sizes.conn_max);
-}
-
 static void judge_losses(struct doctor *doctor)
 {
 	const struct tracer_type *type;
@@ -386,7 +374,6 @@ static void judge_losses(struct doctor *doctor)
 		return;
 	type = tracer_type(doctor->chosen);
 	lose_probes(doctor, type);
-	lose_by_table(doctor);
 	lose_accept(doctor);
 	lose_parts(doctor);
 	if (plan_is_fargate(doctor->instance.type))

@@ -141,11 +141,10 @@ static void print_files(const struct doctor *doctor)
 static void print_memory(const struct doctor_memory *memory)
 {
 	printf("\nmemory\n  %llu MiB, %llu MiB of them available; the default memory_budget is "
-	       "%llu "
-	       "MiB\n",
+	       "%llu MiB,\n  for %u connections at the same time\n",
 	       (unsigned long long)(memory->total_bytes >> 20),
 	       (unsigned long long)(memory->available_bytes >> 20),
-	       (unsigned long long)(memory->budget_bytes >> 20));
+	       (unsigned long long)(memory->budget_bytes >> 20), memory->sizes.conn_max);
 }
 
 static void print_findings(const char *title, const char *of,

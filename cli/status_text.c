@@ -152,7 +152,7 @@ static void print_config(const struct msg_summary *summary)
 	       config->snapshot_interval_ms);
 	if (config->btf_path[0])
 		printf("  btf %s\n", safe(config->btf_path));
-	printf("  ring %u bytes, at most %u connections in a tracer's table, %u UDP flows, %u "
+	printf("  ring %u bytes, at most %u connections remembered, %u UDP flows, %u "
 	       "listed\n",
 	       config->ring_bytes, config->conn_max, config->flow_max, config_listed_max(config));
 	if (config->nat)

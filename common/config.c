@@ -7,17 +7,19 @@
 #include <string.h>
 
 /*
- * Of the exporter: an entry, its share of the chains, and of the name of a cgroup. Of a hash in the
- * kernel: 48 bytes, key and value, and up to two buckets of 16 bytes for each. tests/unit/
- * test_budget.c and tests/e2e/test_memory.py hold these to what is really taken.
+ * Of the exporter: an entry, its share of the chains, and of the name of a cgroup. Of a connection
+ * in the storage of its socket: struct bpf_local_storage and struct bpf_local_storage_elem with
+ * struct conn in it, of 192 bytes each, and what slab and memory cgroup need beside them; in a
+ * table it is less. Of a hash in the kernel: 48 bytes, key and value, and up to two buckets of 16
+ * bytes for each. tests/unit/test_budget.c and tests/e2e/test_memory.py hold these to what is
+ * really taken.
  */
 #define LIVE_ENTRY_BYTES 256u
-#define CONN_ENTRY_BYTES 160u
+#define CONN_ENTRY_BYTES 400u
 #define FLOW_ENTRY_BYTES 400u
 #define NAT_ENTRY_BYTES  136u
 
 #define CONNECTIONS_PER_CGROUP 20u
-#define CGROUPS_MIN            32u
 #define CGROUPS_MAX            8192u
 
 const char *const config_formats[FORMAT_COUNT + 1] = {
@@ -51,24 +53,22 @@ void config_apply_budget(uint64_t budget_bytes, struct config *config)
 		ring *= 2;
 	config->memory_budget = (uint32_t)budget_bytes;
 	config->ring_bytes = ring;
-	config->conn_max = (uint32_t)(budget_bytes / 4 / CONN_ENTRY_BYTES);
+	config->conn_max = (uint32_t)(budget_bytes / 8 * 3 / CONN_ENTRY_BYTES);
 	config->flow_max = (uint32_t)(budget_bytes / 8 / FLOW_ENTRY_BYTES);
-	config->live_max = (uint32_t)(budget_bytes / 8 * 3 / LIVE_ENTRY_BYTES);
+	config->live_max = (uint32_t)(budget_bytes / 4 / LIVE_ENTRY_BYTES);
 	config->nat_max = (uint32_t)(budget_bytes / 16 / NAT_ENTRY_BYTES);
 	config->nat_buffer_bytes = (uint32_t)(budget_bytes / 16);
 }
 
 uint32_t config_listed_max(const struct config *config)
 {
-	return config->live_max - (config->nat ? config->live_max / 3 : 0);
+	return config->live_max - (config->nat ? config->live_max / 2 : 0);
 }
 
 uint32_t config_cgroups_max(const struct config *config)
 {
 	uint32_t max = config_listed_max(config) / CONNECTIONS_PER_CGROUP;
 
-	if (max < CGROUPS_MIN)
-		return CGROUPS_MIN;
 	return max < CGROUPS_MAX ? max : CGROUPS_MAX;
 }
 

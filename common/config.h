@@ -23,7 +23,7 @@
 #define CONFIG_TEXTS_MAX (1u << 20)
 
 /* Of memory_budget; verifier/keys.c has the same as text. */
-#define CONFIG_BUDGET_DEFAULT (16u << 20)
+#define CONFIG_BUDGET_DEFAULT (32u << 20)
 
 /* Ranges, inclusive. */
 #define CONFIG_BUDGET_MIN       (1u << 20)
@@ -38,7 +38,7 @@
 #define CONFIG_RING_BYTES_MAX   (64u << 20)
 #define CONFIG_LIVE_MAX_MIN     1024u
 #define CONFIG_LIVE_MAX_MAX     4194304u
-#define CONFIG_CONN_MAX_MIN     1024u
+#define CONFIG_CONN_MAX_MIN     512u
 #define CONFIG_CONN_MAX_MAX     4194304u
 #define CONFIG_FLOW_MAX_MIN     256u
 #define CONFIG_FLOW_MAX_MAX     4194304u
@@ -104,22 +104,22 @@ struct config_source {
 };
 
 struct config {
-	uint32_t tracer;                /* enum config_tracer */
-	uint32_t instance;              /* enum config_instance */
-	uint32_t families;              /* FAMILY_ bits, at least one */
-	uint32_t record_open;           /* 0 or 1 */
-	uint32_t snapshot_interval_ms;  /* walk over the live connections */
-	uint32_t memory_budget;         /* bytes; what follows comes of it */
-	uint32_t ring_bytes;            /* a power of two, multiple of the page size */
-	uint32_t live_max;              /* connections the exporter lists at most */
-	uint32_t conn_max;              /* those in the table of a tracer without socket storage */
-	uint32_t flow_max;              /* UDP flows, and sockets that have some */
-	uint32_t nat;                   /* 0 or 1 */
-	uint32_t nat_max;               /* translated connections that the exporter keeps */
-	uint32_t nat_buffer_bytes;      /* of the kernel, for what it says of these */
-	uint32_t output_format;         /* enum config_format */
-	uint32_t probation_ms;          /* of what a source sent */
-	char btf_path[CONFIG_PATH_MAX]; /* absolute; "": the kernel's own */
+	uint32_t tracer;                   /* enum config_tracer */
+	uint32_t instance;                 /* enum config_instance */
+	uint32_t families;                 /* FAMILY_ bits, at least one */
+	uint32_t record_open;              /* 0 or 1 */
+	uint32_t snapshot_interval_ms;     /* walk over the live connections */
+	uint32_t memory_budget;            /* bytes; what follows comes of it */
+	uint32_t ring_bytes;               /* a power of two, multiple of the page size */
+	uint32_t live_max;                 /* connections the exporter lists at most */
+	uint32_t conn_max;                 /* those that the tracer remembers */
+	uint32_t flow_max;                 /* UDP flows, and sockets that have some */
+	uint32_t nat;                      /* 0 or 1 */
+	uint32_t nat_max;                  /* translated connections that the exporter keeps */
+	uint32_t nat_buffer_bytes;         /* of the kernel, for what it says of these */
+	uint32_t output_format;            /* enum config_format */
+	uint32_t probation_ms;             /* of what a source sent */
+	char btf_path[CONFIG_PATH_MAX];    /* absolute; "": the kernel's own */
 	char output_path[CONFIG_PATH_MAX]; /* absolute, or "-": standard output */
 	struct config_source source;
 	uint32_t filter_count;
@@ -184,13 +184,13 @@ bool config_names_cgroups(const struct config *config);
 
 /*
  * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and
- * at most CONFIG_RING_BYTES_MAX), conn_max is a quarter in entries of 160 bytes, flow_max an
- * eighth in entries of 400 bytes, live_max three eighths in
- * entries of 256 bytes; nat_buffer_bytes is a sixteenth, nat_max another in entries of 136 bytes.
+ * at most CONFIG_RING_BYTES_MAX), conn_max is three eighths in entries of 400 bytes, flow_max an
+ * eighth in entries of 400 bytes, live_max a quarter in entries of 256 bytes, half of which nat
+ * takes: nat_buffer_bytes is a sixteenth, nat_max another in entries of 136 bytes.
  */
 void config_apply_budget(uint64_t budget_bytes, struct config *config);
 
-/* Live connections that the exporter lists: live_max, but for the third of it that nat takes. */
+/* Live connections that the exporter lists: live_max, but for the half of it that nat takes. */
 uint32_t config_listed_max(const struct config *config);
 
 /* How many cgroups the exporter knows at most: one for each 20 of these. */

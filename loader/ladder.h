@@ -14,6 +14,7 @@
 #include "loader/instance.h"
 #include "loader/manager.h"
 #include "loader/object.h"
+#include "loader/room.h"
 #include "loader/settings.h"
 #include "loader/tracer.h"
 
@@ -36,6 +37,7 @@ struct ladder {
 	struct tracer old; /* what was handed down and can't be adopted, until it is replaced */
 	struct tracer tracer;
 	struct settings_maps shared;
+	struct room room;
 	bool adopted;
 	uint64_t raised_ns;  /* when the capabilities became effective; 0 = they have not */
 	uint64_t dropped_ns; /* and no longer were; 0 = one still is */

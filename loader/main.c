@@ -85,6 +85,7 @@ static int open_walker(struct loader *loader)
 		.links = {[WALK_WHOLE] = {flows, tracer_walk_link(tracer)},
 			  [WALK_FILES] = {flows, tracer_seed_link(tracer)}},
 		.maps = loader->ladder.shared,
+		.room = loader->ladder.room,
 	};
 	return walker_open(&loader->walker, &loader->child.loop);
 }

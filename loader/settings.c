@@ -167,6 +167,11 @@ void settings_set_seeded(struct settings *settings, bool seeded)
 	__atomic_store_n(&settings->seeded, seeded, __ATOMIC_RELEASE);
 }
 
+void settings_set_room(struct settings *settings, uint32_t room)
+{
+	__atomic_store_n(&settings->room, room, __ATOMIC_RELAXED);
+}
+
 void settings_set_layout(struct settings *settings)
 {
 	__atomic_store_n(&settings->layout, SETTINGS_LAYOUT, __ATOMIC_RELEASE);

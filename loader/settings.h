@@ -39,6 +39,9 @@ uint32_t settings_find_cgroups(struct settings_maps *maps, const struct config *
 /* Whether what was open before is known: then what is found is unaccounted for. */
 void settings_set_seeded(struct settings *settings, bool seeded);
 
+/* Whether there is room for more in the sockets' storage: enum settings_room. */
+void settings_set_room(struct settings *settings, uint32_t room);
+
 /* The maps of this settings map are laid out as this version has them. */
 void settings_set_layout(struct settings *settings);
 

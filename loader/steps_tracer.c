@@ -31,6 +31,7 @@ static enum step_result step_plan(struct ladder *ladder, struct report *report)
 	}
 	options = manager_options_make(&ladder->plan, config, &ladder->features, &ladder->host);
 	manager_init(&ladder->manager, &options);
+	ladder->room.max = ladder->plan.store == STORE_SOCKET ? config->conn_max : 0;
 	if (result == PLAN_DEGRADED)
 		return STEP_DEGRADED;
 	steps_say(report, "connections remembered in %s, ring %u KiB",
@@ -186,6 +187,14 @@ static enum step_result step_take_over(struct ladder *ladder, struct report *rep
 	return ladder->manager.reuse < REUSE_STATE ? STEP_DEGRADED : STEP_OK;
 }
 
+/* Nor may what is found take more room than there is. */
+static void look_for_room(void *ctx)
+{
+	struct ladder *ladder = ctx;
+
+	(void)room_look(&ladder->room, &ladder->shared);
+}
+
 /* What was open before: attached first, so that nothing can begin in between and be missed. */
 static enum step_result step_seed(struct ladder *ladder, struct report *report)
 {
@@ -204,7 +213,7 @@ static enum step_result step_seed(struct ladder *ladder, struct report *report)
 			  "connections older than the tracer are not known before they end");
 		return STEP_SKIPPED;
 	}
-	err = walk_run(&link, 1, &walks);
+	err = walk_run(&link, 1, &walks, look_for_room, ladder);
 	settings_set_seeded(ladder->shared.settings, true);
 	if (err) {
 		steps_say(report, "walk over all files: %s", strerror(-err));

@@ -140,7 +140,8 @@ uint64_t walk_waits_ns(const struct walk *walk)
 	return walk->waited_ns < WALK_WAITS_NS ? WALK_WAITS_NS - walk->waited_ns : 0;
 }
 
-int walk_run(const int *link_fds, size_t count, struct walk_stats *stats)
+int walk_run(const int *link_fds, size_t count, struct walk_stats *stats,
+	     void (*after_slice)(void *ctx), void *ctx)
 {
 	uint64_t pause_ns = 0;
 	struct walk walk;
@@ -150,6 +151,7 @@ int walk_run(const int *link_fds, size_t count, struct walk_stats *stats)
 	while ((got = walk_step(&walk, stats, &pause_ns)) == 1) {
 		const struct timespec pause = {.tv_nsec = (long)pause_ns};
 
+		after_slice(ctx);
 		(void)nanosleep(&pause, NULL);
 	}
 	return got;

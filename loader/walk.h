@@ -84,7 +84,11 @@ uint32_t walk_lists(void);
 /* For how much longer the walk may wait for the reader of the ring. */
 uint64_t walk_waits_ns(const struct walk *walk);
 
-/* A whole walk, the pauses slept through. Returns as walk_step() does at the end. */
-int walk_run(const int *link_fds, size_t count, struct walk_stats *stats);
+/*
+ * A whole walk, the pauses slept through. after_slice is called after each slice. Returns as
+ * walk_step() does at the end.
+ */
+int walk_run(const int *link_fds, size_t count, struct walk_stats *stats,
+	     void (*after_slice)(void *ctx), void *ctx);
 
 #endif

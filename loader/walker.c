@@ -30,6 +30,7 @@ static void end_account(struct walker *walker)
 	if (met == MET_UNKNOWN)
 		return;
 	counters_sum(walker->maps.counters, &sum);
+	room_walked(&walker->room, &sum, walker->maps.settings->walk_sockets);
 	gone = unseen_end(&walker->unseen, &sum, met, walker->walk.slices);
 	__atomic_fetch_add(&slot->closed, gone, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&slot->lost_unseen, gone, __ATOMIC_RELAXED);
@@ -100,10 +101,42 @@ static void on_pause_over(void *ctx, uint32_t events)
 		slice(walker);
 }
 
+static void look_for_room(struct walker *walker)
+{
+	struct settings *settings = walker->maps.settings;
+	uint32_t before = settings->room;
+	uint64_t taken = room_look(&walker->room, &walker->maps);
+
+	if (settings->room == ROOM_NONE && before != ROOM_NONE)
+		log_warning(
+			"%llu connections are remembered, and memory_budget has room for %u: "
+			"of more than these only the ends are recorded, as partial (storage_failed "
+			"in conntrace status); raise memory_budget",
+			(unsigned long long)taken, walker->room.max);
+	else if (before == ROOM_NONE && settings->room != ROOM_NONE)
+		log_info("there is room for new connections again");
+	(void)loop_timer_set(walker->room_fd, room_due_ms(&walker->room, taken), 0);
+}
+
+static void on_room_due(void *ctx, uint32_t events)
+{
+	struct walker *walker = ctx;
+
+	(void)events;
+	if (loop_timer_ack(walker->room_fd))
+		look_for_room(walker);
+}
+
 int walker_open(struct walker *walker, struct loop *loop)
 {
 	walker->pause_fd = loop_timer(loop, 0, 0, on_pause_over, walker);
-	return walker->pause_fd < 0 ? walker->pause_fd : 0;
+	if (walker->pause_fd < 0)
+		return walker->pause_fd;
+	walker->room_fd = loop_timer(loop, 0, 0, on_room_due, walker);
+	if (walker->room_fd < 0)
+		return walker->room_fd;
+	look_for_room(walker);
+	return 0;
 }
 
 void walker_whole(struct walker *walker, uint64_t id)

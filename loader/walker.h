@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "loader/room.h"
 #include "loader/settings.h"
 #include "loader/unseen.h"
 #include "loader/walk.h"
@@ -24,6 +25,7 @@ struct walker {
 	struct settings_maps maps;
 	struct walk_stats stats[WALK_WAYS];
 	struct unseen unseen;
+	struct room room;
 
 	struct walk walk;
 	enum walk_way way;
@@ -32,9 +34,10 @@ struct walker {
 	uint64_t id;      /* of the one under way; 0 = on the tick */
 	uint64_t next_id; /* to be made after it; 0 = none */
 	int pause_fd;     /* timer */
+	int room_fd;      /* timer */
 };
 
-/* links and maps are set. Returns 0 or a negative errno. */
+/* links, maps and room are set. Returns 0 or a negative errno. */
 int walker_open(struct walker *walker, struct loop *loop);
 
 /*

@@ -25,7 +25,7 @@ static const struct schema_key keys[] = {
 	{"records.open", SCHEMA_FLAG, BOTH, AT(record_open), "false", NULL, NULL, NULL},
 	{"filters", SCHEMA_FILTERS, BOTH, AT(filters), "[]", NULL, NULL, NULL},
 	{"nat", SCHEMA_FLAG, LOCAL, AT(nat), "false", NULL, NULL, NULL},
-	{"memory_budget", SCHEMA_BUDGET, LOCAL, 0, "16MiB", "1MiB", "1GiB", NULL},
+	{"memory_budget", SCHEMA_BUDGET, LOCAL, 0, "32MiB", "1MiB", "1GiB", NULL},
 	{"output.format", SCHEMA_CHOICE, LOCAL, AT(output_format),
 	 "auto", NULL, NULL, config_formats},
 	{"output.path", SCHEMA_PATH, LOCAL, AT(output_path), "\"-\"", NULL, NULL, output},

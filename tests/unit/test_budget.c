@@ -35,7 +35,7 @@ static void test_budget_holds_the_exporters_tables(void **state)
 			taken = table_bytes(config_listed_max(&config), sizeof(struct live_entry)) +
 				table_bytes(config_cgroups_max(&config),
 					    sizeof(struct cgroup_entry));
-			assert_true(taken <= budget / 8 * (nat ? 2 : 3));
+			assert_true(taken <= budget / 8 * (nat ? 1 : 2));
 		}
 	}
 }
@@ -59,7 +59,7 @@ static void test_budget_holds_the_kernels_tables(void **state)
 		config_apply_budget(budget, &config);
 		assert_true(config.ring_bytes <= budget / 4);
 		/* bpf/store.h: struct conn, flow_key and flow, flow_socket */
-		assert_true(hash_bytes(config.conn_max, 8, 72) <= budget / 4);
+		assert_true(hash_bytes(config.conn_max, 8, 72) <= budget / 8 * 3);
 		assert_true(hash_bytes(config.flow_max, 40, 136) +
 				    hash_bytes(config.flow_max, 8, 56) <=
 			    budget / 8);

@@ -203,15 +203,6 @@ static void test_doctor_judge_udp_where_the_kernel_refuses_it(void **state)
 	assert_null(find(&doctor.losses, "connect that fails"));
 }
 
-static void test_doctor_judge_the_table_has_an_end(void **state)
-{
-	(void)state;
-	doctor.features.of[FEATURE_socket_storage] = 0;
-	doctor_judge(&doctor);
-	assert_int_equal(doctor.verdict, DOCTOR_WELL);
-	assert_non_null(find(&doctor.losses, "at most 26214 connections"));
-}
-
 static void test_doctor_judge_a_missing_hook_degrades(void **state)
 {
 	(void)state;
@@ -697,7 +688,6 @@ int main(void)
 		cmocka_unit_test_setup(test_doctor_judge_says_when_it_could_not_try, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_fargate_takes_fentry, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_udp_where_the_kernel_refuses_it, be_well),
-		cmocka_unit_test_setup(test_doctor_judge_the_table_has_an_end, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_a_missing_hook_degrades, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_none_can_run, be_well),
 		cmocka_unit_test_setup(test_doctor_judge_by_name_what_auto_could, be_well),
