@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from harness import CONNGEN, Tracer, check, conngen, network_namespace, wait_for
 
 RESERVED = 100  # of a process's open files, beside connections
+STORAGE_BYTES = 400  # of a socket at most: common/config.c
 IDLE = "127.77.6."
 CHURN = "127.77.7.1"
 VARIANTS = {"none": None, "no walk": "1h", "walk each second": "1s"}
@@ -95,7 +96,9 @@ class Bench:
 
     def memory(self, tracer, status):
         maps, programs = kernel_memory(tracer.process("supervisor")["pid"])
-        return {"maps_bytes": maps, "programs_bytes": programs,
+        counters = status["counters"]
+        storage = STORAGE_BYTES * (counters["remembered"] - counters["destroyed"])
+        return {"maps_bytes": maps, "programs_bytes": programs, "storage_bytes": storage,
                 "rss_bytes": {p["name"]: 1024 * p["rss_kb"] for p in status["processes"] if p["pid"]}}
 
 
@@ -131,6 +134,7 @@ def print_costs(figures):
     for name, rss in figures["rss_bytes"].items():
         print(f"RSS of {name:29}{mib(rss)}")
     print(f"maps                                {mib(figures['maps_bytes'])}")
+    print(f"sockets' storage, at most           {mib(figures['storage_bytes'])}")
     print(f"programs                            {mib(figures['programs_bytes'])}")
 
 
@@ -143,6 +147,10 @@ def judge(rounds, options):
             check(counters["opened_seeded"] >= sockets, f"{name}: seeded {counters}")
             check(identity["holds"] and not identity["dropped"], f"{name}: {identity}")
             check(figures["completed"] == options.seconds * options.rate, f"{name}: {figures}")
+            # The exporter's list has the ring in it, too.
+            taken = figures["storage_bytes"] + figures["rss_bytes"]["exporter"]
+            check(taken <= options.budget_bytes and not counters["storage_failed"],
+                  f"{name}: {mib(taken)}, {counters['storage_failed']} without room")
             check(figures["maps_bytes"] <= options.budget_bytes + (1 << 20),
                   f"{name}: maps of {mib(figures['maps_bytes'])}")
     updates = rounds[-1]["walk each second"]["counters"]
@@ -160,7 +168,7 @@ def parse_options():
     parser.add_argument("--seconds", default=15, **number,
                         help="of these, per variant and round (default %(default)s)")
     parser.add_argument("--rounds", default=3, **number, help="default %(default)s")
-    parser.add_argument("--budget", default="16MiB", metavar="SIZE",
+    parser.add_argument("--budget", default="256MiB", metavar="SIZE",
                         help="memory_budget, in MiB (default %(default)s)")
     parser.add_argument("--json", metavar="FILE", help="write every figure of every round there")
     options = parser.parse_args()
