@@ -130,6 +130,16 @@ static __always_inline struct conn *table_get(struct sock *sk)
 	return bpf_map_lookup_elem(&conn_table, &key);
 }
 
+/* The table was full: there are connections which nothing is remembered of. */
+static __always_inline void table_note_full(void)
+{
+	__u32 zero = 0;
+	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	if (all && all->room != ROOM_AGAIN)
+		all->room = ROOM_AGAIN;
+}
+
 /* A new entry with this content; NULL when the table is full. */
 static __always_inline struct conn *table_create(struct sock *sk, const struct conn *conn)
 {
@@ -138,6 +148,7 @@ static __always_inline struct conn *table_create(struct sock *sk, const struct c
 
 	if (err) {
 		telemetry_note(TELEMETRY_map_conn_table, err);
+		table_note_full();
 		return NULL;
 	}
 	return bpf_map_lookup_elem(&conn_table, &key);
