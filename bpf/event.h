@@ -415,7 +415,7 @@ struct settings {
 	   both act on connections, and who comes first to a change of state has it. */
 	__ct_u32 takeover;
 	__ct_u32 layout;       /* SETTINGS_LAYOUT of who made these maps */
-	__ct_u32 room;         /* enum settings_room: for more in the sockets' storage */
+	__ct_u32 room;         /* enum settings_room */
 	__ct_u64 walk_seq;     /* the next number of EVENT_CPU_WALK */
 	__ct_u64 walk_met;     /* by the last whole walk, older than itself */
 	__ct_u64 walk_sockets; /* by the same: those with storage */
@@ -430,10 +430,11 @@ _Static_assert(offsetof(struct settings, layout) == 40, "settings: test_successi
 /* Raised when what a map holds means something else without having another size. */
 #define SETTINGS_LAYOUT 4u
 
-/* Whether the memory budget has room for more in the sockets' storage. */
+/* Whether there is room to remember connections. Of a table, whose limit the kernel knows, never
+ * NONE. */
 enum settings_room {
 	ROOM_LEFT,
-	ROOM_NONE,  /* no more is remembered */
+	ROOM_NONE,  /* no more is remembered in sockets' storage */
 	ROOM_AGAIN, /* as ROOM_LEFT; but there are connections which nothing is remembered of */
 };
 

@@ -82,6 +82,8 @@ const struct metric metrics[] = {
 	 ROWS({KERNEL(unaccounted)})},
 	{COUNTER("closed_late_total", "ends reported when the socket was destroyed: the change of state was missed"),
 	 ROWS({KERNEL(closed_late)})},
+	{COUNTER("sockets_remembered_total", "TCP sockets of which something began to be remembered"),
+	 ROWS({KERNEL(remembered)})},
 	{COUNTER("sockets_destroyed_total", "TCP sockets destroyed of which something was remembered"),
 	 ROWS({KERNEL(destroyed)})},
 	{COUNTER("storage_failed_total", "no room to remember a connection; its end is reported as partial"),

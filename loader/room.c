@@ -27,7 +27,7 @@ uint64_t room_taken(const struct room *room, const struct counters *sum)
 uint32_t room_judge(const struct room *room, uint32_t before, uint64_t taken)
 {
 	if (!room->max)
-		return ROOM_LEFT;
+		return before == ROOM_LEFT ? ROOM_LEFT : ROOM_AGAIN;
 	if (taken >= room->max)
 		return ROOM_NONE;
 	if (before == ROOM_NONE && taken >= room->max - room->max / 8)

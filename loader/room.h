@@ -15,7 +15,7 @@
 
 /* Begins as zeroes, max apart. */
 struct room {
-	uint32_t max;    /* sockets that there is room for; 0: as many as there are */
+	uint32_t max;    /* sockets that there is room for; 0: a table has its own limit */
 	uint64_t walked; /* sockets that the last whole walk met, */
 	int64_t then;    /* and by the counters at its end */
 };

@@ -68,10 +68,12 @@ static void test_room_without_a_limit_is_never_looked_for(void **state)
 	const struct room room = {.max = 0};
 
 	(void)state;
-	settings.room = ROOM_NONE; /* of a tracer before */
 	slots[0].remembered = UINT32_MAX;
 	assert_int_equal(room_look(&room, &maps), UINT32_MAX);
 	assert_int_equal(settings.room, ROOM_LEFT);
+	settings.room = ROOM_NONE; /* of a tracer before */
+	assert_int_equal(room_look(&room, &maps), UINT32_MAX);
+	assert_int_equal(settings.room, ROOM_AGAIN);
 	assert_int_equal(room_due_ms(&room, UINT32_MAX), 0);
 }
 
