@@ -110,13 +110,20 @@ static void test_walk_waits_for_the_reader_for_so_long_in_all(void **state)
 	assert_int_equal(stats.visits, 0);
 }
 
+static void count_slice(void *slices)
+{
+	++*(int *)slices;
+}
+
 static void test_walk_by_nothing_is_none(void **state)
 {
 	struct walk_stats stats = {0};
+	int slices = 0;
 
 	(void)state;
-	assert_int_equal(walk_run(none, 1, &stats), 0);
+	assert_int_equal(walk_run(none, 1, &stats, count_slice, &slices), 0);
 	assert_int_equal(stats.walks, 0);
+	assert_int_equal(slices, 0);
 }
 
 int main(void)
