@@ -326,14 +326,17 @@ def test_fork_and_close_in_the_child():
     with stage.scene() as scene:
         by, at, listener = pair_of(scene, "s = connect(); drain(s)", """
 c = accept(listen())
+ours, theirs = socket.socketpair()
 pid = os.fork()
 if pid == 0:
     named('child')
     say(child=me())
     c.sendall(b"from the child")
+    theirs.recv(1)  # the other has closed it: this is the last
     c.close()
     os._exit(0)
 c.close()
+ours.send(b"x")
 os.waitpid(pid, 0)
 """)
         check(at["child"]["pid"] != at["pid"], "the child is another process")
@@ -355,11 +358,13 @@ if pid == 0:
     c = socket.socket(fileno=socket.recv_fds(theirs, 1, 1)[1][0])
     say(child=me())
     c.sendall(b"passed on")
+    theirs.recv(1)  # the other has closed it: this is the last
     c.close()
     os._exit(0)
 c = accept(s)
 socket.send_fds(ours, [b"x"], [c.fileno()])
 c.close()
+ours.send(b"x")
 os.waitpid(pid, 0)
 """)
         check(at["child"]["pid"] != at["pid"], "the heir is another process")
