@@ -26,7 +26,8 @@ LOSSES = {("ring_full", "open"): ("lost_open", "told_lost_open"),
           ("sink", "close"): ("dropped_sink_close", "told_sink_close")}
 PLAIN = {  # numbers of counters and ledger
     "established_total": "established", "closed_total": "closed", "unaccounted_total": "unaccounted",
-    "closed_late_total": "closed_late", "sockets_destroyed_total": "destroyed",
+    "closed_late_total": "closed_late", "sockets_remembered_total": "remembered",
+    "sockets_destroyed_total": "destroyed",
     "storage_failed_total": "storage_failed", "connects_missed_total": "missed_connect",
     "datagrams_lost_total": "lost_flow_full", "output_bytes_total": "delivered_bytes",
     "output_errors_total": "sink_errors", "listed_full_total": "table_full",
