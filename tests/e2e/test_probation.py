@@ -18,7 +18,7 @@ GIVES_UP = "filters: [{exclude: {port: 6601}}]\n"
 CRASHES = "filters: [{exclude: {port: 6602}}]\n"
 HARMLESS = "snapshot_interval: 400ms\n"
 UNACKNOWLEDGED, ACKNOWLEDGED, ERROR = 1, 2, 3
-PROBATION_S = 3
+PROBATION_MS = 1500
 ADDRESS = "127.77.4.1"
 
 
@@ -33,11 +33,11 @@ class Balking(Tree):
         os.chmod(self.loader, 0o755)
 
 
-def traced(binaries=None, output="", probation=PROBATION_S):
+def traced(binaries=None, output="", probation=PROBATION_MS):
     tracer = Tracer(**({"binaries": binaries} if binaries else {}))
     tracer.write_config((output or f"output: {{format: json, path: {tracer.records_path}}}\n") +
                         f"source: {{dir: {tracer.source}, interval: 200ms, "
-                        f"probation: {probation}s}}\n")
+                        f"probation: {probation}ms}}\n")
     return tracer
 
 
@@ -91,12 +91,12 @@ def test_a_loader_that_gives_up_gets_the_configuration_before_back():
         equal(source(tracer)["state"], ACKNOWLEDGED, "state of an empty source")
         tracer.put("a.yaml", HARMLESS)
         wait_for("on probation", lambda: source(tracer)["state"] == UNACKNOWLEDGED, 3)
-        check(0 < source(tracer)["probation_left_ms"] <= 1000 * PROBATION_S, source(tracer))
-        wait_for("passed", lambda: source(tracer)["state"] == ACKNOWLEDGED, PROBATION_S + 5)
+        check(0 < source(tracer)["probation_left_ms"] <= PROBATION_MS, source(tracer))
+        wait_for("passed", lambda: source(tracer)["state"] == ACKNOWLEDGED, 5)
         equal(source(tracer)["probation_left_ms"], 0, "probation left")
         exporter = tracer.running("exporter")["pid"]
 
-        traffic = Traffic(prefix, 1500, 500)
+        traffic = Traffic(prefix, 1000, 500)
         tracer.put("b.yaml", GIVES_UP)
         now = wait_for("rolled back", lambda: rolled_back(tracer, 4))
         check("version 3 was rolled back: the loader was given up" in now["verdict"] and
@@ -161,7 +161,7 @@ def test_what_is_there_from_the_start_is_on_probation_too():
 
 
 def test_a_reload_sets_aside_what_is_on_probation():
-    with traced(probation=60) as tracer:
+    with traced(probation=60000) as tracer:
         wait_for("all run", lambda: all_run(tracer))
         tracer.put("a.yaml", HARMLESS)
         wait_for("on probation", lambda: source(tracer)["state"] == UNACKNOWLEDGED, 3)

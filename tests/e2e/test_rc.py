@@ -23,7 +23,7 @@ class World:
     """An agent that has one file, and a conntraced that asks it ten times a second. answer: what
     else is different about the agent from the start."""
 
-    def __init__(self, signer, unix=False, report=None, **answer):
+    def __init__(self, signer, unix=False, report=None, probation="100ms", **answer):
         self.stack = contextlib.ExitStack()
         self.tracer = Tracer()
         self.agent = Agent(signer, os.path.join(self.tracer.out, "agent.sock") if unix else None)
@@ -31,11 +31,12 @@ class World:
         self.agent.put(BASE, TEXT, 3)
         for name, value in answer.items():
             setattr(self.agent, name, value)
+        self.judged = 0  # of the agent's requests
         self.root = os.path.join(self.tracer.dir, "root.json")
         with open(self.root, "wb") as file:
             file.write(self.agent.roots[0])
         self.source = (f"source: {{rc: '{self.agent.url}', root: {self.root}, interval: 100ms, "
-                       f"probation: 1s{f', report: {report!r}' if report else ''}}}\n")
+                       f"probation: {probation}{f', report: {report!r}' if report else ''}}}\n")
         with open(self.tracer.config_path, "a", encoding="utf-8") as file:
             file.write(self.source)
 
@@ -66,10 +67,10 @@ class World:
     # --- what conntraced asks ---
 
     def last(self):
-        """The last request, after one more has come."""
-        count = len(self.agent.requests)
-        wait_for("a request", lambda: len(self.agent.requests) > count, 5)
-        path, kind, request, *_ = self.agent.requests[-1]
+        """The last request, once there is one that was not yet judged."""
+        wait_for("a request", lambda: len(self.agent.requests) > self.judged, 5)
+        self.judged = len(self.agent.requests)
+        path, kind, request, *_ = self.agent.requests[self.judged - 1]
         equal((path, kind), ("/v0.7/config", "application/json"), "path and type of a request")
         return request
 
@@ -154,7 +155,6 @@ def test_files_come_change_and_go(signer):
     with World(signer) as w:
         agent = w.agent
         w.wait_for_config(300)
-        w.asks(1, BASE, state=1)  # on probation
         w.asks(1, BASE)
 
         with agent.lock:  # modified
@@ -231,16 +231,16 @@ def test_what_is_wrong_changes_nothing(signer):
                 agent.put(WEB, exclude(81))
                 agent.version = 3
                 text = spoil(agent)
-            w.asks(2, BASE, error=text)
+            wait_for(f"refused: {text}", lambda t=text: t in w.status()["poll_error"])
             equal(w.status()["poll"], "failed", f"poll: {text}")
-            check(text in w.status()["poll_error"], w.status()["poll_error"])
             with agent.lock:
                 agent.keys, agent.files, agent.client_configs = kept
                 agent.withheld, agent.unlisted, agent.body = set(), set(), None
                 agent.version = 2
+            w.asks(2, BASE, error=text)
             wait_for("a success", lambda: w.status()["poll"] == "ok")
         with agent.lock:  # told until something is accepted
-            agent.body = b"{}"
+            agent.body, w.judged = b"{}", len(agent.requests)
         w.asks(2, BASE, error=text)
         equal(w.config()["version"], before, "version of the configuration")
         check(w.has(300), "the configuration is another one")
@@ -294,7 +294,7 @@ def test_an_agent_without_remote_configuration_is_left_alone(signer):
     with World(signer, status=404) as w:
         wait_for("stopped", lambda: w.status()["poll"] == "stopped")
         count = len(w.agent.requests)
-        time.sleep(1)
+        time.sleep(0.5)
         equal(len(w.agent.requests), count, "requests")
         check("not enabled in this agent" in w.status()["poll_error"], w.status()["poll_error"])
         w.agent.status = None
@@ -304,8 +304,10 @@ def test_an_agent_without_remote_configuration_is_left_alone(signer):
 
 def test_by_a_socket_and_reported_by_the_network(signer):
     server = Server({"/": 200})
-    with contextlib.closing(server), World(signer, unix=True, report=server.url + "/") as w:
+    with contextlib.closing(server), World(signer, unix=True, report=server.url + "/",
+                                           probation="1s") as w:
         w.wait_for_config(300)
+        w.asks(1, BASE, state=1)  # on probation
         w.asks(1, BASE)
         told = reported(w.tracer, server)
         equal([(p["name"], p["state"]) for p in told["parts"]], [(BASE, 2)], "parts")
