@@ -4,16 +4,19 @@ records that must agree with both, field by field."""
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import re
 import select
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
+import traceback
 
 from harness import (SLOWDOWN, cgroup_root, check, equal, network_namespace, remembers_in_table,
                      wait_for)
@@ -22,6 +25,7 @@ FACT_S = 60
 SLACK_NS = 2_000_000 * SLOWDOWN  # of times taken in two processes, by two clocks
 TICK_NS = 10_000_000  # of the times in /proc/PID/stat
 OWN_COOKIE = 1 << 63
+CLONE_NEWNET = 0x40000000
 
 # What each script begins with: say(...) tells facts as a line of JSON; wait() waits for a line.
 PRELUDE = """
@@ -92,43 +96,80 @@ def linger_0(s):
 """
 
 
+def enter_namespace(name):
+    with open(f"/run/netns/{name}", encoding="ascii") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) < 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+
+def become(name, text, args, stdin, stdout):
+    """In a child: another Python program, in a network namespace. To start one anew would take most
+    of a test's time where a processor is emulated."""
+    gc.freeze()  # what is the parent's is never destroyed here
+    enter_namespace(name)
+    os.dup2(stdin, 0)
+    os.dup2(stdout, 1)
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd > 2:
+            with contextlib.suppress(OSError):  # the listing's own
+                os.close(fd)
+    sys.argv = ["-c", *args]
+    sys.stdin, sys.stdout = open(0, encoding="utf-8"), open(1, "w", encoding="utf-8")
+    exec(compile(text, "<script>", "exec"), {"__name__": "__main__"})
+    sys.stdout.flush()
+
+
 class Script:
     """A Python program in a network namespace that says facts and waits to be told."""
 
     running = []  # to be killed if a test fails
 
     def __init__(self, prefix, text, *args, prelude=PRELUDE):
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-c", prelude + text, *map(str, args)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        (*command, name) = prefix
+        equal(command, ["ip", "netns", "exec"], "how a script is started")
+        theirs, stdin = os.pipe()
+        stdout, ours = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                become(name, prelude + text, list(map(str, args)), theirs, ours)
+                os._exit(0)
+            except BaseException:  # whatever it is, this is not the parent
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        os.close(theirs)
+        os.close(ours)
+        self.stdin = open(stdin, "wb", buffering=0)
+        self.stdout = open(stdout, "rb", buffering=0)
         self.running.append(self)
 
     def fact(self):
         """What it says next. Unbuffered, so that nothing read waits unseen."""
-        said = select.select([self.process.stdout], [], [], FACT_S * SLOWDOWN)[0]
+        said = select.select([self.stdout], [], [], FACT_S * SLOWDOWN)[0]
         check(said, f"no fact in {FACT_S * SLOWDOWN} s")
-        line = self.process.stdout.readline()
+        line = self.stdout.readline()
         check(line, "no fact: the script ended")
         return json.loads(line)
 
     def go(self):
-        self.process.stdin.write(b"\n")
+        self.stdin.write(b"\n")
 
     def end(self):
         """Wait for it; returns the facts that nobody asked for."""
-        self.process.stdin.close()
-        rest = self.process.stdout.read()
-        equal(self.process.wait(60 * SLOWDOWN), 0, "the script's exit code")
-        self.process.stdout.close()
+        self.stdin.close()
+        rest = self.stdout.read()
+        self.stdout.close()
         self.running.remove(self)
+        equal(os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), 0, "the script's exit code")
         return [json.loads(line) for line in rest.splitlines()]
 
     @classmethod
     def kill_all(cls):
         while cls.running:
-            process = cls.running.pop().process
-            process.kill()
-            process.wait()
+            script = cls.running.pop()
+            os.kill(script.pid, signal.SIGKILL)
+            os.waitpid(script.pid, 0)
 
 
 # --- what the kernel says of a socket when it destroys it -----------------------------------------
@@ -136,7 +177,6 @@ class Script:
 NETLINK_SOCK_DIAG = 4
 SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY = 1, 3
 INET_DIAG_INFO = 2
-CLONE_NEWNET = 0x40000000
 ECN = 8  # of tcpi_options
 NO_RTT = 0xffffffff
 # struct tcp_info of linux/tcp.h, and of its members those that a record has, too.
@@ -145,18 +185,17 @@ OF_TCP_INFO = {"options": 5, "srtt_us": 23, "rttvar_us": 24, "retransmits": 31, 
                "segs_in": 37, "min_rtt_us": 39, "ecn_marked": 47, "reordered": 51}
 
 
-def in_namespace(path, make):
+def in_namespace(name, make):
     """What make() makes in a network namespace."""
     made = []
 
     def run():
-        with open(path, encoding="ascii") as namespace:
-            if ctypes.CDLL(None).setns(namespace.fileno(), CLONE_NEWNET) == 0:
-                made.append(make())
+        enter_namespace(name)
+        made.append(make())
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-    check(made, f"not to be entered: {path}")
+    check(made, f"not to be entered: {name}")
     return made[0]
 
 
@@ -164,7 +203,7 @@ class Destroyed:
     """What the kernel's sock_diag(7) tells of the TCP sockets of a namespace when they go."""
 
     def __init__(self, name):
-        self.socket = in_namespace(f"/run/netns/{name}", lambda: socket.socket(
+        self.socket = in_namespace(name, lambda: socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG))
         groups = 1 << (SKNLGRP_INET_TCP_DESTROY - 1) | 1 << (SKNLGRP_INET6_TCP_DESTROY - 1)
         self.socket.bind((0, groups))
