@@ -294,6 +294,8 @@ static int on_ready(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 		on_loader_up(proc->sup);
 	if (proc->role == ROLE_EXPORTER)
 		on_exporter_up(proc->sup);
+	if (proc->role != ROLE_POLLER)
+		rollout_look(proc->sup);
 	return 0;
 }
 

@@ -62,7 +62,8 @@ void probation_end(struct probation *probation);
 /* A child that it is about has crashed. */
 enum probation_result probation_crash(struct probation *probation);
 
-/* Look at what is counted, about once a second, also while there is none. */
+/* Look at what is counted, about once a second, also while there is none; and when one is to end.
+ */
 enum probation_result probation_look(struct probation *probation,
 				     const struct probation_look *look);
 

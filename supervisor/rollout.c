@@ -149,6 +149,29 @@ static void losing(struct supervisor *sup, const struct probation_count *count)
 	roll_back(sup, cause);
 }
 
+static void on_end(void *ctx, uint32_t events)
+{
+	struct supervisor *sup = ctx;
+
+	(void)events;
+	(void)loop_timer_ack(sup->rollout.end_fd);
+	rollout_look(sup);
+}
+
+/* It ends on time, not when somebody sends his numbers next; if there is no timer, then. */
+static void await_end(struct supervisor *sup)
+{
+	struct rollout *rollout = &sup->rollout;
+	uint32_t left_ms = probation_left_ms(&rollout->probation, loop_now_ms());
+
+	if (!left_ms || !rollout->probation.until_ms)
+		return;
+	if (rollout->end_fd <= 0)
+		rollout->end_fd = loop_timer(&sup->loop, left_ms, 0, on_end, sup);
+	else
+		(void)loop_timer_set(rollout->end_fd, left_ms, 0);
+}
+
 void rollout_look(struct supervisor *sup)
 {
 	struct probation_look look;
@@ -165,6 +188,7 @@ void rollout_look(struct supervisor *sup)
 		pass(sup);
 		break;
 	default:
+		await_end(sup);
 		break;
 	}
 }

@@ -27,7 +27,7 @@ const struct texts *rollout_proven(const struct supervisor *sup);
 /* Why this is not tried again; NULL: it may be. */
 const char *rollout_rejected(const struct supervisor *sup, const struct config *config);
 
-/* Loader or exporter sent its numbers. */
+/* Loader or exporter is up, or sent its numbers. */
 void rollout_look(struct supervisor *sup);
 
 /* A child crashed. */

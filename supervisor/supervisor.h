@@ -97,6 +97,7 @@ struct verdicts {
 /* Probation of what a source sent, and the way back. rollout.c */
 struct rollout {
 	struct probation probation;
+	int end_fd;                  /* timer of its end; 0 = none was needed yet */
 	struct texts proven;         /* what the source had sent before; none = nothing */
 	struct config proven_config; /* in force with that */
 	struct config_origins proven_origins;

@@ -278,6 +278,9 @@ def test_what_is_in_force_outlives_conntraced(signer):
             agent.add_root(targets=agent.key())
             agent.version = 7
         w.asks(7, BASE, root=2)
+        # The poller has it; so has the store once it is in force.
+        wait_for("in force", lambda: (w.status()["state"], [r["version"] for r in
+                                                            w.status()["roles"]]) == (2, [2, 7]))
         tracer.stop()
 
         agent.status = 503
