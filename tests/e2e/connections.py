@@ -120,4 +120,6 @@ def trace_on_fargate():
           {"type": "ecs-fargate", "evidence": "ECS_FARGATE=1", "tenants_only": True}, "instance")
     equal(steps_of(status)["-", "instance"]["detail"],
           "ecs-fargate: ECS_FARGATE=1; tenant filter on", "the ladder")
+    outside = sum(row["count"] for row in status["telemetry"] if row["what"] == "helper_pidns")
+    check(outside >= 3, f"{outside} times that a process was not in it")
     return status

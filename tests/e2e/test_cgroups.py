@@ -43,6 +43,13 @@ def test_a_cgroup_that_is_gone_before_its_record():
         exporter = tracer.process("exporter")
         equal(exporter["stats"]["cgroup_scans"], 1, "listings of the whole tree")
         equal(exporter["stats"]["cgroups_unknown"], 0, "unknown cgroups")
+        # While nobody looks.
+        os.kill(exporter["pid"], signal.SIGSTOP)
+        number = connect_in(f"/{NAME}.slice/unseen.service", prefix)
+        os.kill(exporter["pid"], signal.SIGCONT)
+        (record,) = wait_for("the record", lambda: of_cgroup(tracer.closes(netns), number))
+        equal(record["cgroup"], None, "path of a cgroup that nobody saw")
+        wait_for("it is counted", lambda: tracer.process("exporter")["stats"]["cgroups_unknown"] == 1)
 
 
 def test_the_names_of_containers():
@@ -140,7 +147,7 @@ def test_the_exporter_has_the_tree_and_nothing_else():
 def test_a_flood_of_cgroups_is_bounded():
     if CAN_NOT:
         return CAN_NOT
-    with network_namespace() as (prefix, netns), Tracer() as tracer:
+    with network_namespace() as (prefix, netns), Tracer(more="memory_budget: 1MiB\n") as tracer:
         connect_in(f"/{NAME}.service", prefix)
         exporter = tracer.process("exporter")["pid"]
         began, until, made = cpu_seconds(exporter), time.monotonic() + 3, 0
@@ -155,6 +162,8 @@ def test_a_flood_of_cgroups_is_bounded():
         status = tracer.status()
         check(status["identity"]["holds"], f"identity: {status['identity']}")
         equal(tracer.process("exporter")["pid"], exporter, "the exporter's pid")
+        wait_for("those pushed out are counted",
+                 lambda: tracer.process("exporter")["stats"]["cgroups_evicted"] > 0)
         print(f"# {made} cgroups made and removed in 3 s; the exporter took {spent:.2f} s")
         check(spent < 1.5, f"the exporter took {spent:.2f} s of processor time")
 

@@ -76,6 +76,16 @@ def test_a_dropped_file_is_applied_within_one_poll_and_a_broken_one_is_not():
 
         os.remove(os.path.join(tracer.source, "20-broken.yaml"))
         wait_for("accepted again", lambda: config(tracer)["applied"], 3)
+        # Nothing, the one file, both, the one file again.
+        said = wait_for("each change counted", lambda: counted_by_poller(tracer, "candidates", 4))
+        equal((said["candidates"], said["errors"]), (4, 0), "changes, errors")
+        check(said["polls"] >= 4, f"polls: {said}")
+
+
+def counted_by_poller(tracer, name, least):
+    """Its numbers, which it tells once a second, when this one is so much."""
+    said = tracer.process("poller")["stats"]
+    return said if said and said[name] >= least else None
 
 
 def test_a_source_file_may_not_set_what_is_local():
@@ -95,6 +105,9 @@ def test_a_file_that_others_may_write_is_not_taken():
         tracer.put("b.yaml", "snapshot_interval: 500ms\n")
         os.chmod(os.path.join(tracer.source, "b.yaml"), 0o666)
         wait_for("refused", lambda: "b.yaml" in tracer.text() and "chmod go-w" in tracer.text(), 4)
+        said = wait_for("each look counted that failed",
+                        lambda: counted_by_poller(tracer, "errors_in_row", 2))
+        check(said["errors"] >= 2 and said["next_poll_ms"] > 0, f"{said}")
 
 
 def test_sighup_reads_the_local_file_and_reopens_the_output_without_a_loss():

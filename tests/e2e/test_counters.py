@@ -12,19 +12,27 @@ import stat
 import struct
 import subprocess
 
-from harness import BIN, Tracer, check, conngen, equal, main, network_namespace, wait_for
+from harness import (BIN, CONNGEN, Tracer, cgroup_root, check, conngen, equal, main, network_namespace, remembers_in_table,
+                     wait_for)
 from memory import Memory
 from metrics import check_as_status, parse
 from scenario import attached
 
 EVENT_CPU_LATE = 0x8000
 COUNT = 50
+SEEDED = 3  # sockets: a listener, and both ends of a connection
 # Each counter, the program that counts in it, and how often that ran at least: for as many
 # connections and datagrams, for one listener that was there before and one that came.
 RUNS = (("run_set_state", "trace_set_state", 8 * COUNT), ("run_accept", "trace_accept", COUNT),
-        ("run_listen", "trace_listen", 1), ("run_seed", "seed_sockets", 1),
-        ("established", "trace_set_state", 2 * COUNT), ("run_udp_send", "trace_udp_send", COUNT),
+        ("run_listen", "trace_listen", 1), ("run_seed", "seed_sockets", SEEDED),
+        ("opened_connect", "trace_set_state", COUNT), ("opened_accept", "trace_set_state", COUNT),
+        ("opened_seeded", "seed_sockets", 2), ("closed", "trace_set_state", 2 * COUNT),
+        ("established", "trace_set_state", 2 * COUNT),
+        ("remembered", "trace_set_state", 2 * COUNT), ("run_udp_send", "trace_udp_send", COUNT),
         ("run_udp_receive", "trace_udp_recv", COUNT), ("run_udp_end", "trace_udp_end", 1))
+# As above, where connections are remembered in the table, and where in the socket's storage.
+RUNS_TABLE = (("run_child", "trace_child", COUNT),)
+RUNS_STORAGE = (("destroyed", "trace_destroy_sock", 2 * COUNT),)
 
 
 def counters(tracer):
@@ -42,13 +50,16 @@ def datagrams(count):
 
 
 def test_every_run_is_counted():
-    with network_namespace() as (prefix, netns), socket.create_server(("127.0.0.1", 0)), \
+    with network_namespace() as (prefix, netns), \
+            socket.create_server(("127.0.0.1", 0)) as listener, \
+            socket.create_connection(listener.getsockname()), listener.accept()[0], \
             Tracer() as tracer:
         conngen(prefix, "run", "--connections", COUNT)
         datagrams(COUNT)
         tracer.closes(netns, 2 * COUNT)
         status = tracer.drained()
-        for counter, program, least in RUNS:
+        by_table = remembers_in_table(status)
+        for counter, program, least in RUNS + (RUNS_TABLE if by_table else RUNS_STORAGE):
             if attached(status, program):
                 check(status["counters"][counter] >= least,
                       f"{counter}: {status['counters'][counter]}, at least {least}")
@@ -194,8 +205,79 @@ def test_an_end_that_no_program_saw_is_found_by_the_walk():
 def test_the_walk_counts_what_it_visits():
     with connected("snapshot_interval: 200ms\n") as (tracer, _, _, _):
         before = counters(tracer)
-        wait_for("two walks over both ends", lambda: counters(tracer)["run_walk"]
-                 >= before["run_walk"] + 4)
+        wait_for("four walks over both ends", lambda: counters(tracer)["run_walk"]
+                 >= before["run_walk"] + 8)
+        # What they have met is not taken for gone.
+        check(tracer.status()["identity"]["live"] >= 2, f"{tracer.status()['identity']}")
+
+
+# Of a loader that has walked, and looked through all files.
+WALK_SAYS = ("walk_last_us", "walk_longest_us", "walk_busy_us", "walk_visits", "walk_slices",
+             "slice_worst_us", "privileged_us")
+CHECK_SAYS = ("check_last_us", "check_busy_us", "check_visits", "check_slice_worst_us")
+
+
+def test_each_process_says_what_it_did():
+    with connected("snapshot_interval: 200ms\n") as (tracer, _, _, _):
+        by_files = attached(tracer.status(), "seed_sockets")
+
+        def says(name, **least):
+            said = tracer.process(name)["stats"]
+            return said if said and all(said[n] >= count for n, count in least.items()) else None
+
+        said = wait_for("walks", lambda: says("loader", walks=2, checks=2 if by_files else 0))
+        for name in WALK_SAYS + (CHECK_SAYS if by_files else ()):
+            check(said[name] > 0, f"{name}: {said}")
+        check(said["walk_longest_us"] >= said["walk_last_us"], f"{said}")
+        with subprocess.Popen([os.path.join(BIN, "conntrace"), "tail", "--socket", tracer.socket],
+                              stdout=subprocess.DEVNULL) as tail:
+            said = wait_for("a client", lambda: says("exporter", clients=1))
+            tail.kill()
+        for name, least in (("records", 2), ("live", 2), ("walk_live", 2),
+                            *((name, 1) for name in ("cgroups", "cgroup_scans") if cgroup_root())):
+            check(said[name] >= least, f"{name}: {said}")
+        wait_for("no client", lambda: says("exporter") and not says("exporter")["clients"])
+
+
+def test_sockets_without_memory_for_what_is_to_be_remembered():
+    """The kernel takes it from what a socket may use for options."""
+    limit = "net.core.optmem_max"
+    with network_namespace() as (prefix, netns), idle_ends(prefix, limit) as seeded:
+        if not seeded:
+            return "the kernel has one limit for all network namespaces"
+        with Tracer() as tracer:
+            status = tracer.status()
+            if remembers_in_table(status):
+                return "the table has memory of its own"
+            if attached(status, "seed_sockets"):
+                check(status["counters"]["storage_failed"] >= seeded, f"{status['counters']}")
+            before = status["counters"]["storage_failed"]
+            conngen(prefix, "run", "--connections", COUNT)
+            records = tracer.closes(netns, 2 * COUNT)
+            equal(len(records), 2 * COUNT, "close records")
+            check(all(r["partial"] for r in records), "one that is not partial")
+            status = tracer.drained()
+            check(status["identity"]["holds"], f"identity: {status['identity']}")
+            failed = status["counters"]["storage_failed"] - before
+            check(failed >= 2 * COUNT, f"storage_failed {failed}")
+            refused = sum(t["count"] for t in status["telemetry"] if t["what"] == "map_connections")
+            check(refused >= failed, f"{refused} refusals")
+    return None
+
+
+@contextlib.contextmanager
+def idle_ends(prefix, limit):
+    """Connections in a namespace whose sockets have no memory for options; gives how many ends, 0 if
+    the limit is not the namespace's own."""
+    if subprocess.run([*prefix, "sysctl", "-qw", f"{limit}=0"], check=False).returncode:
+        yield 0
+        return
+    with subprocess.Popen([*prefix, CONNGEN, "idle", "--connections", "5", "--port", "7200",
+                           "--hold-until-stdin-eof"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as idle:
+        idle.stdout.readline()
+        yield 10
+        idle.communicate()
 
 
 def test_metrics_are_what_status_says():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from cgroups import CAN_NOT, NAME, cgroup, within
-from harness import (Tracer, check, conngen, equal, load, main, network_namespace, wait_for,
+from harness import (CONNGEN, Tracer, check, conngen, equal, load, main, network_namespace, wait_for,
                      wait_until)
 
 # Addresses that nobody else on the machine uses: filters see the connections of all namespaces.
@@ -125,6 +125,8 @@ def test_each_filter_counts_what_it_decides():
             equal(got, {7009: 6, 7010: 60, 7019: 40, 7020: 10}, f"{column} records by port")
         equal(hits(tracer, "update"), [0] * 5, "update hits")
         equal(hits(tracer, "sampled_out"), [0] * 5, "left out by a sample")
+        counters = tracer.status()["counters"]
+        equal((counters["filtered_open"], counters["filtered_close"]), (130, 130), "left out")
         equal([f["filter"] for f in tracer.status()["config"]["filters"]],
               [f"exclude {NET}.0/24 port 7001", f"include {HOST}/32 port 7010-7019 protocol tcp",
                f"exclude {NET}.0/24 port 7030 protocol udp",
@@ -141,6 +143,7 @@ def test_updates_of_what_is_excluded_are_counted_and_not_written():
         check(hits(tracer, "update")[0] >= 4, f"update hits: {hits(tracer, 'update')}")
         settled(tracer, [2])
         equal(of(tracer, netns, "update"), [], "updates of what is excluded")
+        equal(tracer.status()["counters"]["filtered_update"], hits(tracer, "update")[0], "left out")
 
 
 def test_counts_are_those_of_one_configuration():
@@ -251,6 +254,24 @@ def test_udp_by_protocol_and_by_cgroup():
         holds(tracer)
 
 
+IDLE = 100
+
+
+def idle_updates(tracer, prefix, netns, one_in):
+    """Connections that are open while one walk is made; its records of them."""
+    with subprocess.Popen([*prefix, CONNGEN, "idle", "--addr", HOST, "--connections", str(IDLE),
+                           "--hold-until-stdin-eof"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as idle:
+        idle.stdout.readline()
+        tracer.cli("list")
+        settled(tracer, [2 * IDLE], "update")
+        idle.communicate()
+    tracer.drained()
+    updates = of(tracer, netns, "update")
+    check(len(updates) < 2 * IDLE, f"{len(updates)} updates in a sample of one in {one_in}")
+    return updates
+
+
 def test_a_sample_leaves_whole_connections_out_and_no_failure():
     count, one_in = load(2000), 10
     config = filters(f"include: {{cidr: {HOST}, sample: {one_in}}}",
@@ -271,6 +292,13 @@ def test_a_sample_leaves_whole_connections_out_and_no_failure():
             equal(counters[f"sampled_{event}"], 2 * count - len(taken), f"sampled_{event}")
         equal(hits(tracer, "sampled_out"), [4 * count - 2 * len(closed)], "sampled out")
         holds(tracer)
+
+        # A walk over some that are open.
+        updates = idle_updates(tracer, prefix, netns, one_in)
+        settled(tracer, [2 * count + 2 * IDLE])
+        equal(tracer.status()["counters"]["sampled_update"], 2 * IDLE - len(updates),
+              "sampled_update")
+        count += IDLE
 
         # Refused ones, and those of which an end was reset.
         run(prefix, REFUSED, HOST, 100)

@@ -12,6 +12,7 @@ import time
 
 from harness import (CONNGEN, OUT, Tracer, Tree, check, conngen, equal, load, main, network_namespace,
                      wait_for, wait_until)
+from test_listener import Listener
 
 FOREIGN_OBJECT = os.path.join(OUT, "test", "foreign", "tracer-tracepoint.bpf.o")
 # Ours alone: what others on this machine lose is none of our account.
@@ -24,6 +25,7 @@ filters:
   - exclude: all
 """
 TOO_MANY = max(load(4000), 800)
+MORE_THAN_ROOM = 600  # connections: four records each
 
 # (cause, records) of a marker: the counter of the kernel, or of the ledger, and what is told of it.
 KINDS = {
@@ -243,6 +245,23 @@ def test_updates_that_a_walk_leaves_out_are_told():
         check(missing(tracer.lines())["ring_half_full", "update"] >= 200, "no marker of updates")
 
 
+def test_the_last_drops_of_a_listener_are_told_if_the_ring_is_full():
+    with network_namespace() as (prefix, _), traced() as tracer, \
+            Listener(prefix, ADDRESS, 1, 8) as listener:
+        wait_for("drops", lambda: listener.facts()[2] > 0)
+        pid = exporter_of(tracer)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            connect(prefix, MORE_THAN_ROOM)
+            listener.close()
+            wait_for("its record lost", lambda: counts(tracer)["lost_update"] > 0)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        now = all_told(tracer)
+        equal(now["lost_update"], 1, "no other update was made: lost_update")
+        agrees(tracer.lines(), now)
+
+
 def test_loss_that_goes_on_is_told_once_a_second():
     with network_namespace() as (prefix, _), traced() as tracer:
         began = time.monotonic()
@@ -391,6 +410,8 @@ def test_a_pipe_that_nobody_reads_is_told_when_it_is_read():
         ends = connect(prefix, 300) + 2 * 50
         idle = hold(prefix, 50)
         try:
+            wait_for("it says what waits in the ring",
+                     lambda: tracer.process("exporter")["stats"]["ring_used"] > 0)
             wait_for("records of each kind dropped", lambda: all(
                 counts(tracer)[f"dropped_sink_{kind}"] > 0 for kind in ("open", "update", "close")),
                      20)
@@ -435,6 +456,7 @@ if __name__ == "__main__":
           test_a_full_ring_is_told_by_count_cause_and_time,
           test_records_of_another_version_are_refused_counted_and_told,
           test_updates_that_a_walk_leaves_out_are_told,
+          test_the_last_drops_of_a_listener_are_told_if_the_ring_is_full,
           test_loss_that_goes_on_is_told_once_a_second,
           test_kill_9_of_the_exporter_neither_repeats_nor_forgets_a_loss,
           test_kill_9_in_the_midst_of_a_loss_still_adds_up,

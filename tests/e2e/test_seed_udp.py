@@ -92,7 +92,8 @@ wait()
                 equal({name: record[name] for name in flow}, flow, f"{record}")
                 check(not record["partial"] and record["opened_ns"], f"{record}")
             counters = holds(tracer)["counters"]
-            check(counters["opened_seeded"] >= len(before), f"{counters['opened_seeded']} seeded")
+            for name in ("run_seed", "opened_seeded"):
+                check(counters[name] >= len(before), f"{name} {counters[name]}")
             equal(counters["unaccounted"], 0, "unaccounted")
     return None
 

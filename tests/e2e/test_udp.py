@@ -371,6 +371,7 @@ wait()
 
 def test_a_live_flow_is_updated_listed_and_outlives_the_loader():
     with tracing("snapshot_interval: 200ms\nrecords: {open: true}\n") as (tracer, prefix, netns):
+        before = tracer.status()["counters"]
         script = Flows(prefix, """
 server, client, at, by = pair()
 for part in range(3):
@@ -394,6 +395,8 @@ wait()
                     equal(latest[ends_of(flow)][name], want, f"{name}: {latest[ends_of(flow)]}")
             listed = [json.loads(line) for line in tracer.cli("list", "--json").stdout.splitlines()]
             equal(sum(r["netns"] == netns and r["protocol"] == "udp" for r in listed), 2, "listed")
+            wait_for("a walk that met them", lambda: tracer.process("exporter")["stats"]["walk_live"]
+                     >= 2)
             if part == 0:
                 pid = tracer.process("loader")["pid"]
                 os.kill(pid, signal.SIGKILL)
@@ -406,7 +409,9 @@ wait()
         equal(sorted(r["cookie"] for r in opens),
               sorted(r["cookie"] for r in records(tracer, netns)), "open records")
         equal({(r["segs_out"], r["segs_in"]) for r in opens}, {(1, 0), (0, 1)}, "of one datagram")
-        holds(tracer)
+        # Each walk after a part, and there were more.
+        visits = holds(tracer)["counters"]["run_walk"] - before["run_walk"]
+        check(visits >= 3 * 2, f"{visits} visits")
 
 
 @contextlib.contextmanager
@@ -465,7 +470,8 @@ wait()
         more = script.end()
         wait_for("the flows begun anew", lambda: len(records(tracer, netns)) == 6)
         compare(records(tracer, netns)[4:], more)
-        holds(tracer)
+        # A socket whose flows have all ended is none with flows: of the two pairs one was used again.
+        equal(holds(tracer)["counters"]["run_udp_end"], 2, "sockets with flows that were closed")
     return None
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from harness import (CONNGEN, SLOWDOWN, Tracer, check, conngen, equal, load, main,
+from harness import (BIN, CONNGEN, SLOWDOWN, WALK_S, Tracer, check, conngen, equal, load, main,
                      network_namespace, remembers_in_table, wait_for)
 
 ADDRESS = "127.77.4.1"
@@ -169,6 +169,54 @@ def lose_closes(tracer, prefix, netns, ends):
             os.kill(exporter, signal.SIGCONT)
 
 
+def list_in_background(tracer):
+    return subprocess.Popen([os.path.join(BIN, "conntrace"), "list", "--json", "--socket",
+                             tracer.socket], stdout=subprocess.PIPE, text=True)
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        # If it took too long it was killed for its silence.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_what_a_walk_leaves_out_stays_in_the_list():
+    """After losses the exporter wants all connections anew, and forgets those that walks do not meet:
+    but not when the ring had no room to tell of them."""
+    if SLOWDOWN > 1:
+        return "the exporter would be killed for its silence"
+    with tracing(CONFIG.replace("200ms", "1h")) as (tracer, prefix, netns), Talker(prefix):
+        wait_for("listed", lambda: len(listed(tracer, netns)) == 2 * COUNT)
+        there = cookies(tracer, netns)
+        exporter = tracer.process("exporter")["pid"]
+        with stopped(exporter):
+            conngen(prefix, "run", "--addr", ADDRESS, "--connections", 1500, "--threads", 2)
+            wait_for("losses", lambda: count(tracer, "lost_close") > 0)
+        wait_for("losses told", lambda: tracer.status()["ledger"]["told_lost_close"]
+                 == count(tracer, "lost_close"))
+        tracer.drained()
+        time.sleep(WALK_S)
+        with stopped(exporter):
+            conngen(prefix, "run", "--addr", ADDRESS, "--connections", 500, "--threads", 2)
+            lists, before = [], count(tracer, "submitted_walk")
+            for walk in (1, 2):
+                lists.append(list_in_background(tracer))
+                wait_for("a walk", lambda n=walk: count(tracer, "submitted_walk") >= before + n)
+            # Each but for what it passed over, since others ended meanwhile.
+            check(count(tracer, "deferred_update") >= 2 * COUNT, "they were not left out")
+        for each in lists:
+            lines, _ = each.communicate(timeout=20)
+            found = {r["cookie"] for r in map(json.loads, lines.splitlines()) if r["netns"] == netns}
+            equal(len(found & there), 2 * COUNT, "listed meanwhile")
+        equal(cookies(tracer, netns), there, "listed")
+    return None
+
+
 def test_a_connection_whose_close_was_lost_leaves_the_list():
     with tracing() as (tracer, prefix, netns), Talker(prefix):
         wait_for("listed", lambda: len(listed(tracer, netns)) == 2 * COUNT)
@@ -305,6 +353,7 @@ if __name__ == "__main__":
     main([test_an_update_only_for_what_changed,
           test_the_list_is_complete_after_the_exporter_or_the_loader_was_killed,
           test_a_connection_whose_close_was_lost_leaves_the_list,
+          test_what_a_walk_leaves_out_stays_in_the_list,
           test_other_filters_change_the_list,
           test_a_walk_is_cut_into_slices_and_its_loader_stays_awake,
           test_walks_over_many_sockets_go_by_files_and_tell_the_same])
