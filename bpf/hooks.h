@@ -78,8 +78,10 @@ static __always_inline bool state_changed(struct sock *sk, struct run *run, int 
 		if (reported)
 			report_fill(run->report, EVENT_OPEN, (__u8)newstate, conn);
 	}
-	if (newstate == TCP_FIN_WAIT1 || newstate == TCP_LAST_ACK)
+	if (newstate == TCP_FIN_WAIT1)
 		conn_closing(sk, count, CLOSER_LOCAL, true);
+	else if (newstate == TCP_LAST_ACK) /* the other one was first, seen or not */
+		conn_closing(sk, count, CLOSER_REMOTE, true);
 	else if (newstate == TCP_CLOSE_WAIT)
 		conn_closing(sk, count, CLOSER_REMOTE, false);
 	return reported;

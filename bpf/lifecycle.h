@@ -8,14 +8,23 @@
 
 #include "conn.h"
 
-/* What is remembered of the socket, made if there is nothing; NULL when there is no room. */
-static __always_inline struct conn *conn_create(struct sock *sk, struct counters *count)
+static __always_inline struct conn *conn_identify(struct conn *conn)
 {
-	struct conn *conn = store_create(sk, count);
-
 	if (conn && !conn->cookie && !(TYPED_POINTERS && constants.socket_cookie))
 		conn->cookie = cookie_make();
 	return conn;
+}
+
+/* What is remembered of the socket, made if there is nothing; NULL when there is no room. */
+static __always_inline struct conn *conn_create(struct sock *sk, struct counters *count)
+{
+	return conn_identify(store_create(sk, count));
+}
+
+/* The same of one that closes, for which there is always room in its storage. */
+static __always_inline struct conn *conn_create_last(struct sock *sk, struct counters *count)
+{
+	return conn_identify(store_create_last(sk, count));
 }
 
 /*
@@ -156,7 +165,7 @@ static __always_inline void conn_accept(struct sock *sk)
 static __always_inline void conn_closing(struct sock *sk, struct counters *count, __u8 closer,
 					 bool by_process)
 {
-	struct conn *conn = conn_create(sk, count);
+	struct conn *conn = by_process ? conn_create_last(sk, count) : conn_create(sk, count);
 
 	if (!conn)
 		return;
@@ -213,7 +222,7 @@ static __always_inline void conn_forget(struct sock *sk, struct conn *conn, stru
 	bool kept = !store_is_table() || takeover_get();
 
 	if (!conn && kept)
-		conn = store_mark(sk, count);
+		conn = conn_create_last(sk, count);
 	if (!conn)
 		return;
 	conn->flags = CONN_CLOSED;

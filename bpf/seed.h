@@ -37,6 +37,14 @@ static __always_inline void seed_own(struct conn *conn, struct task_struct *task
 	conn->comm[1] = comm[1];
 }
 
+/* Who sent the first FIN, as the state tells. */
+static __always_inline __u8 seed_closer(__u8 state)
+{
+	if (state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2)
+		return CLOSER_LOCAL;
+	return state == TCP_CLOSE_WAIT || state == TCP_LAST_ACK ? CLOSER_REMOTE : CLOSER_NONE;
+}
+
 static __always_inline void seed_flow(struct sock *sk, struct task_struct *task,
 				      struct counters *count)
 {
@@ -84,7 +92,7 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 	COUNT(count, run_seed);
 	/* What ended before the tracer is not to be reported when the socket goes away. */
 	if (state == TCP_CLOSE) {
-		conn = store_is_table() ? NULL : store_mark(sk, count);
+		conn = store_is_table() ? NULL : store_create_last(sk, count);
 		if (conn && !conn->flags)
 			conn->flags = CONN_CLOSED;
 		return;
@@ -101,6 +109,8 @@ static __always_inline void seed_socket(struct sock *sk, struct task_struct *tas
 		conn->flags = CONN_LISTENER;
 	} else if (!conn_is_open(conn)) {
 		conn->flags = CONN_OPENED | CONN_SEEDED;
+		if (conn->closer == CLOSER_NONE)
+			conn->closer = seed_closer(state);
 		COUNT(count, opened_seeded);
 		if (all && all->seeded && all->room == ROOM_LEFT)
 			COUNT(count, unaccounted);

@@ -215,10 +215,11 @@ static __always_inline struct conn *store_create(struct sock *sk, struct counter
 }
 
 /*
- * A socket that nothing is remembered of is done with: that much is, room or not, until it is
- * destroyed, or its end would be reported once more. NULL when there is no memory.
+ * The same of a socket that closes, room or not, since it is not for long: who closed it, and then
+ * that its end was reported, or it would be once more when it is destroyed. NULL when there is no
+ * memory.
  */
-static __always_inline struct conn *store_mark(struct sock *sk, struct counters *count)
+static __always_inline struct conn *store_create_last(struct sock *sk, struct counters *count)
 {
 #if TYPED_POINTERS
 	if (!store_is_table()) {

@@ -176,7 +176,29 @@ def test_a_connection_that_no_program_saw_begin_is_found_and_counted():
     return None
 
 
+def test_who_closed_first_before_is_known():
+    with socket.create_server(("127.0.0.1", 0)) as listener, \
+            socket.create_connection(listener.getsockname()) as first, \
+            listener.accept()[0] as second:
+        port = first.getsockname()[1]
+        first.shutdown(socket.SHUT_WR)
+        equal(second.recv(1), b"", "what the other one got")
+        with Tracer() as tracer:
+            if "seed_sockets" in missing_names(tracer.status()):
+                return NO_SEED
+            second.close()
+
+            def ends():
+                return [r for r in tracer.records()
+                        if r["event"] == "close" and port in (r["sport"], r["dport"])]
+            wait_for("both ends", lambda: len(ends()) == 2)
+            closers = {r["sport"] == port: (r["closer"], r["pid"]) for r in ends()}
+    equal(closers, {True: ("local", os.getpid()), False: ("remote", os.getpid())}, "closers")
+    return None
+
+
 if __name__ == "__main__":
     main([test_connections_that_were_open_before_are_listed_with_their_owner,
           test_a_listener_that_was_there_before_owns_what_it_accepts,
-          test_a_connection_that_no_program_saw_begin_is_found_and_counted])
+          test_a_connection_that_no_program_saw_begin_is_found_and_counted,
+          test_who_closed_first_before_is_known])

@@ -4,6 +4,7 @@
 
 Run with CONNTRACE_TRACER=NAME, as the kernel matrix does, they are about that one."""
 
+import collections
 import os
 import shutil
 import subprocess
@@ -123,6 +124,11 @@ def test_beyond_the_budget_connections_are_not_remembered_and_none_is_lost():
             later = wait_for_closes(tracer, netns, len(records) + 2)
             status, log = tracer.drained(), tracer.text()
     equal(len({(r["saddr"], r["sport"], r["dport"]) for r in records}), len(records), "connections")
+    if not table:
+        equal({r["pid"] for r in records}, {holder.pid}, "whose they were")
+        (port, _), = collections.Counter(r["sport"] for r in records).most_common(1)
+        equal({(r["sport"] == port, r["closer"]) for r in records},
+              {(True, "remote"), (False, "local")}, "who closed first, as the listener's end and not")
     partial = sum(r["partial"] for r in records)
     room = status["config"]["conn_max"]
     print(f"# {2 * held} ends, room for {room}: {partial} partial, {most} remembered at most")
