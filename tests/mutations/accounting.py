@@ -128,7 +128,7 @@ ACCOUNTING = [
         ("storage_create", "telemetry_note(TELEMETRY_map_connections, 0)", NO_MEMORY),
         ("storage_create", "COUNT(count, remembered)", EVERY_RUN),
         ("store_create", "COUNT(count, remembered)", G_EVERY_RUN),
-        ("store_mark", "all->unmarked++", NO_MEMORY)),
+        ("store_create_last", "all->unmarked++", NO_MEMORY)),
     *of("bpf/connect.h",
         ("attempt_make", "COUNT(count, opened_connect)", G_NO_ROUTE),
         ("connect_failed", "COUNT(run.count, run_connect)", G_NO_ROUTE),
