@@ -138,7 +138,9 @@ class Tracer:
         return json.loads(self.cli(f"config {command}", "--json").stdout)
 
     def status(self):
-        return json.loads(self.cli("status", "--json", check_code=False).stdout)
+        done = self.cli("status", "--json", check_code=False)
+        check(done.stdout, f"conntrace status: {done.returncode}: {done.stderr}")
+        return json.loads(done.stdout)
 
     def process(self, name):
         for process in self.status()["processes"]:
