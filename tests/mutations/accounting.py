@@ -55,6 +55,7 @@ NO_ROOM = "test_tracers beyond_the_budget"
 FULL_RING = "test_loss full_ring_is_told"
 FULL_RING_LISTENER = "test_loss last_drops_of_a_listener"
 LEFT_OUT = "test_loss updates_that_a_walk"
+LEFT_OUT_LISTED = "test_walk leaves_out_stays"
 FILTERS = "test_filters each_filter"
 FILTERS_UPDATES = "test_filters updates_of_what"
 SAMPLE = "test_filters a_sample"
@@ -179,8 +180,12 @@ ACCOUNTING = [
     *of("bpf/snapshot.h",
         ("snapshot_update", "COUNT_OUTCOME(count, update, outcome)", SAMPLE),
         ("snapshot_leaves_out", "COUNT(count, deferred_update)", LEFT_OUT),
-        ("snapshot_leaves_out", "tally->left++", "test_walk leaves_out_stays"),
+        ("snapshot_leaves_out", "tally->left++", LEFT_OUT_LISTED),
         ("snapshot_end", "COUNT(count, submitted_walk)", SAMPLE),
+        ("snapshot_end", "all->walk_met = walk_tally.older + walk_flow_tally.older", NOT_MET),
+        ("snapshot_end", "all->walk_sockets = walk_tally.sockets", NO_ROOM),
+        ("snapshot_end", "event->walk_live = walk_tally.live + walk_flow_tally.live", WALK),
+        ("snapshot_end", "event->walk_left = walk_tally.left + walk_flow_tally.left", LEFT_OUT_LISTED),
         ("snapshot_visit", "COUNT(count, run_walk)", WALKS),
         ("snapshot_visit", "walk_tally.sockets++", NO_ROOM),
         ("snapshot_socket", "tally_met(&walk_tally, conn)", WALK),
@@ -191,6 +196,14 @@ ACCOUNTING = [
     *of("loader/walker.c",
         ("end_account", "__atomic_fetch_add(&slot->closed, gone, __ATOMIC_RELAXED)", NOT_MET),
         ("end_account", "__atomic_fetch_add(&slot->lost_unseen, gone, __ATOMIC_RELAXED)", NOT_MET)),
+    *of("loader/unseen.c",
+        *(("unseen_begin", text, "test_unseen") for text in (
+            "unseen->live = counters_live(sum)", "unseen->closed = sum->closed",
+            "unseen->destroyed = sum->destroyed")),
+        ("unseen_end", "unseen->lacking[i] -= gone", "test_unseen")),
+    *of("loader/room.c",
+        ("room_walked", "room->walked = visits", "test_room"),
+        ("room_walked", "room->then = by_counters(sum)", "test_room")),
     *of("loader/walk.c",
         *((function, text, "test_walk.c") for function, text in (
             ("visit", "walk->visits += (uint64_t)n"), ("end", "stats->failed++"),
