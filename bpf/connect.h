@@ -62,13 +62,16 @@ static __always_inline void attempt_read(int *failed, struct tuple *tuple, struc
 			     &sk->__sk_common.skc_v6_rcv_saddr);
 }
 
-/* Writes one record. No byte was sent: the socket's counts are at best an earlier connection's. */
-static __noinline int attempt_report(struct sock *sk, struct report *report, int error)
+/*
+ * Writes one record. No byte was sent: the socket's counts are at best an earlier connection's.
+ * failed: of what was read for it.
+ */
+static __noinline int attempt_report(struct sock *sk, struct report *report, int error, int failed)
 {
 	struct subject *subject = &report->subject;
 	struct cgroup *cgroup;
 	struct event *event;
-	int outcome, failed = 0;
+	int outcome;
 
 	if (tenants_only() && !report->conn.tenant)
 		return OUTCOME_FILTERED;
@@ -127,9 +130,7 @@ static __always_inline void connect_failed(struct sock *sk, struct conn *conn, c
 		attempt_make(run.report, run.count);
 	COUNT(run.count, closed);
 	attempt_read(&failed, &run.report->subject.tuple, sk, addr, len);
-	if (failed)
-		telemetry_note(TELEMETRY_helper_read, failed);
-	outcome = attempt_report(sk, run.report, error);
+	outcome = attempt_report(sk, run.report, error, failed);
 	COUNT_OUTCOME(run.count, close, outcome);
 	if (begun)
 		conn_forget(sk, conn, run.count);

@@ -6,13 +6,15 @@ a walk is cut into slices."""
 import contextlib
 import json
 import os
+import pwd
+import resource
 import signal
 import subprocess
 import sys
 import time
 
 from harness import (BIN, CONNGEN, SLOWDOWN, WALK_S, Tracer, check, conngen, equal, load, main,
-                     network_namespace, remembers_in_table, wait_for)
+                     network_namespace, proc_limits, remembers_in_table, wait_for)
 
 ADDRESS = "127.77.4.1"
 # What others on this machine do is not counted. A ring of 256 KiB has room for 1200 records or so.
@@ -254,6 +256,34 @@ def test_other_filters_change_the_list():
         equal(tracer.process("exporter")["pid"], exporter, "the exporter")
 
 
+def limit_fds(pid, soft, hard):
+    """By a child that becomes its user, who may: root needs a capability for it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            nobody = pwd.getpwnam("nobody")
+            os.setgroups([])
+            os.setresgid(*[nobody.pw_gid] * 3)
+            os.setresuid(*[nobody.pw_uid] * 3)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    equal(os.waitpid(child, 0)[1], 0, "status of who limits it")
+
+
+def test_a_walk_that_fails_is_counted_and_told():
+    with tracing() as (tracer, _, _):
+        walks(tracer, 0)
+        loader = tracer.process("loader")["pid"]
+        soft, hard = map(int, proc_limits(loader)["Max open files"])
+        limit_fds(loader, 0, hard)
+        wait_for("failures", lambda: stats(tracer)["walks_failed"] >= 2)
+        check("walk over the connections: Too many open files" in tracer.text(), tracer.text())
+        limit_fds(loader, soft, hard)
+        walks(tracer, 2)
+
+
 SLICE = 2048  # loader/walk.h
 MANY = load(9000)
 
@@ -355,5 +385,6 @@ if __name__ == "__main__":
           test_a_connection_whose_close_was_lost_leaves_the_list,
           test_what_a_walk_leaves_out_stays_in_the_list,
           test_other_filters_change_the_list,
+          test_a_walk_that_fails_is_counted_and_told,
           test_a_walk_is_cut_into_slices_and_its_loader_stays_awake,
           test_walks_over_many_sockets_go_by_files_and_tell_the_same])
