@@ -231,8 +231,10 @@ def test_each_process_says_what_it_did():
         check(said["walk_longest_us"] >= said["walk_last_us"], f"{said}")
         with subprocess.Popen([os.path.join(BIN, "conntrace"), "tail", "--socket", tracer.socket],
                               stdout=subprocess.DEVNULL) as tail:
-            said = wait_for("a client", lambda: says("exporter", clients=1))
-            tail.kill()
+            try:
+                said = wait_for("a client", lambda: says("exporter", clients=1))
+            finally:
+                tail.kill()
         for name, least in (("records", 2), ("live", 2), ("walk_live", 2),
                             *((name, 1) for name in ("cgroups", "cgroup_scans") if cgroup_root())):
             check(said[name] >= least, f"{name}: {said}")
