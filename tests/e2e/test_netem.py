@@ -80,12 +80,17 @@ def path():
         yield client, client_ns, router, server, server_ns
 
 
-FIN, SYN = 1, 2
+FIN, SYN, ACK = 1, 2, 16
 HALF = 1 << 31  # of the sequence numbers
 
 
+def is_at_least(seq, other):
+    return (seq - other) % (2 * HALF) < HALF
+
+
 def packets(path):
-    """(source port, sequence number, flags, payload bytes) of each TCP segment in a capture."""
+    """(source port, sequence number, acknowledged number, flags, payload bytes) of each TCP segment in
+    a capture."""
     with open(path, "rb") as file:
         data = file.read()
     equal(struct.unpack_from("<I", data)[0], 0xa1b2c3d4, "magic number of the capture")
@@ -97,9 +102,24 @@ def packets(path):
         ip = at + 16 + 14  # behind the header of Ethernet
         header = 4 * (data[ip] & 15)
         (total,) = struct.unpack_from(">H", data, ip + 2)
-        sport, _, seq, _, offset, flags = struct.unpack_from(">HHIIBB", data, ip + header)
-        yield sport, seq, flags, total - header - 4 * (offset >> 4)
+        sport, _, seq, ack, offset, flags = struct.unpack_from(">HHIIBB", data, ip + header)
+        yield sport, seq, ack, flags, total - header - 4 * (offset >> 4)
         at += 16 + length
+
+
+def lifetime(path, passive):
+    """The segments of a connection, from a capture, None if it is not over: up to the first that
+    acknowledges the FIN of the end with that port, which is the last to send one. What comes then
+    is sent and received by no socket: a FIN that is probed with, its answer."""
+    found, over = [], None
+    for segment in packets(path):
+        sport, seq, ack, flags, payload = segment
+        found.append(segment)
+        if sport == passive and flags & FIN:
+            over = seq + payload + 1
+        elif over is not None and flags & ACK and is_at_least(ack, over):
+            return found
+    return None
 
 
 class Capture:
@@ -113,23 +133,21 @@ class Capture:
         line = self.process.stderr.readline()
         check("listening on" in line, f"tcpdump: {line}")
 
-    def is_complete(self):
-        """Both FINs are there, and something behind them: the last ACK."""
-        flags = [flags for _, _, flags, _ in packets(self.path)]
-        return sum(f & FIN for f in flags) >= 2 and not flags[-1] & FIN
-
-    def stop(self):
-        wait_for("the end of the connection in the capture", self.is_complete)
+    def stop(self, passive):
+        """Returns the segments of the connection."""
+        found = wait_for("the end of the connection in the capture",
+                         lambda: lifetime(self.path, passive))
         self.process.send_signal(signal.SIGINT)
         said = self.process.communicate()[1]
         check("\n0 packets dropped by kernel" in said, f"tcpdump: {said}")
+        return found
 
 
-def count(path, port):
-    """What went through a capture from that port, in the order in which it did."""
+def count(segments, port):
+    """What of it went through a capture from that port, in the order in which it did."""
     counts = collections.Counter()
     high = None
-    for sport, seq, flags, payload in packets(path):
+    for sport, seq, _, flags, payload in segments:
         if sport != port:
             continue
         counts["segments"] += 1
@@ -137,7 +155,7 @@ def count(path, port):
         counts["with payload"] += payload > 0
         length = payload + bool(flags & SYN) + bool(flags & FIN)
         high = seq if high is None else high
-        if length and (seq - high) % (2 * HALF) >= HALF:
+        if length and not is_at_least(seq, high):
             counts["again"] += 1
         new = (seq + length - high) % (2 * HALF)
         if length and new < HALF:
@@ -208,10 +226,9 @@ def test_what_is_recorded_is_what_ss_and_tcpdump_say():
         serving.end()
         wait_for("both records", lambda: tracer.closes(client_ns) and tracer.closes(server_ns))
         (ours,), (theirs,) = tracer.closes(client_ns), tracer.closes(server_ns)
-        at_client.stop()
-        at_server.stop()
-        sent, got = (count(at_client.path, port) for port in (client_port, server_port))
-        there, back = (count(at_server.path, port) for port in (client_port, server_port))
+        of_client, of_server = (capture.stop(server_port) for capture in (at_client, at_server))
+        sent, got = (count(of_client, port) for port in (client_port, server_port))
+        there, back = (count(of_server, port) for port in (client_port, server_port))
         probes = loss_probes(client)
     print(f"# sent {dict(sent)}, of them received {dict(there)}; answered {dict(back)}; "
           f"lost {ours['lost']}, reordered {ours['reordered']}, probes {probes}")
