@@ -12,7 +12,7 @@
  * struct conn in it, of up to 192 bytes each, and what slab and memory cgroup need beside
  * them: 290 bytes in all on Linux 6.18; in a table it is less. Of a hash in the kernel: 48 bytes,
  * key and value, and up to two buckets of 16 bytes for each. tests/unit/test_budget.c and
- * tests/e2e/test_memory.py hold these to what is really taken.
+ * tests/e2e/test_memory.py hold all but the storage to what is really taken.
  */
 #define LIVE_ENTRY_BYTES 256u
 #define CONN_ENTRY_BYTES 400u
