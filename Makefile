@@ -79,16 +79,27 @@ LIBBPF := -Wl,-Bstatic -lbpf -lelf -lz -Wl,-Bdynamic
 
 # From a cgroup's id to what its path says.
 CGROUPS := \
-	exporter/cgroup_cache.c \
-	exporter/cgroup_name.c \
-	exporter/cgroups.c
+	common/pages.c \
+	record/cgroup_cache.c \
+	record/cgroup_name.c \
+	record/cgroups.c
+
+# A record in words, as JSON and in a table.
+RECORD := $(CGROUPS) \
+	common/jsonbuf.c \
+	record/clock.c \
+	record/decode.c \
+	record/ending.c \
+	record/json.c \
+	record/names.c \
+	record/table.c
 
 # Texts to a configuration: all of the verifier but its process.
 SCHEMA := \
+	common/keys.c \
 	verifier/document.c \
 	verifier/errors.c \
 	verifier/filters.c \
-	verifier/keys.c \
 	verifier/schema.c \
 	verifier/suggest.c \
 	verifier/values.c
@@ -125,16 +136,17 @@ RC := \
 
 conntraced_SRC := $(COMMON) \
 	common/bundle.c \
+	common/client.c \
 	common/fnv.c \
-	common/wholefile.c \
 	common/grace.c \
-	cli/client.c \
+	common/installation.c \
+	common/spawn.c \
+	common/wholefile.c \
 	supervisor/children.c \
 	supervisor/configure.c \
 	supervisor/control.c \
 	supervisor/custody.c \
 	supervisor/inherit.c \
-	supervisor/installation.c \
 	supervisor/keep.c \
 	supervisor/last_words.c \
 	supervisor/life.c \
@@ -148,7 +160,6 @@ conntraced_SRC := $(COMMON) \
 	supervisor/remote.c \
 	supervisor/replace.c \
 	supervisor/rollout.c \
-	supervisor/spawn.c \
 	supervisor/status.c \
 	supervisor/store.c \
 	supervisor/texts.c \
@@ -185,37 +196,31 @@ conntrace-loader_SRC := $(COMMON) $(CHILD) \
 conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
-	$(CGROUPS) \
+	$(RECORD) \
 	exporter/clients.c \
-	exporter/clock.c \
 	exporter/counters.c \
-	exporter/decode.c \
-	exporter/ending.c \
-	exporter/json.c \
-	exporter/jsonbuf.c \
 	exporter/ledger.c \
 	exporter/live.c \
 	exporter/loss.c \
 	exporter/main.c \
 	exporter/marker.c \
-	exporter/names.c \
 	exporter/nat.c \
 	exporter/nat_cache.c \
 	exporter/nat_parse.c \
-	exporter/pages.c \
 	exporter/pump.c \
 	exporter/ring.c \
 	exporter/sandbox.c \
-	exporter/sink.c \
-	exporter/table.c
+	exporter/sink.c
 conntrace-exporter_LIB := -lmsgpackc -lcap -lnl-3
 
 conntrace-poller_SRC := $(COMMON) $(CHILD) \
-	cli/put.c \
-	cli/source_json.c \
-	cli/status_source.c \
+	common/bundle.c \
 	common/fnv.c \
-	exporter/jsonbuf.c \
+	common/jsonbuf.c \
+	common/put.c \
+	common/source_json.c \
+	common/wholefile.c \
+	common/words.c \
 	poller/due.c \
 	poller/handed.c \
 	poller/main.c \
@@ -229,8 +234,6 @@ conntrace-poller_SRC := $(COMMON) $(CHILD) \
 	poller/source_tuf.c \
 	$(TUF) $(TUF_VERIFY) \
 	$(RC) rc/shelf.c \
-	common/bundle.c \
-	common/wholefile.c \
 	tuf/fetch.c \
 	tuf/post.c \
 	tuf/stock.c
@@ -250,7 +253,16 @@ conntrace-verifier_SRC := $(COMMON) $(CHILD) \
 conntrace-verifier_LIB := -lmsgpackc -lcap -lyaml $(TUF_LIB)
 
 conntrace_SRC := $(COMMON) \
-	cli/client.c \
+	$(RECORD) \
+	common/client.c \
+	common/installation.c \
+	common/keys.c \
+	common/landlock.c \
+	common/put.c \
+	common/source_json.c \
+	common/spawn.c \
+	common/wholefile.c \
+	common/words.c \
 	cli/config_ask.c \
 	cli/config_check.c \
 	cli/config_history.c \
@@ -272,29 +284,15 @@ conntrace_SRC := $(COMMON) \
 	cli/metrics_table.c \
 	cli/metrics_write.c \
 	cli/process.c \
-	cli/put.c \
 	cli/records.c \
 	cli/safe.c \
-	cli/source_json.c \
 	cli/status.c \
 	cli/status_filter.c \
 	cli/status_json.c \
 	cli/status_read.c \
-	cli/status_source.c \
 	cli/status_text.c \
 	cli/tail.c \
 	cli/textbuf.c \
-	$(CGROUPS) \
-	exporter/clock.c \
-	exporter/decode.c \
-	exporter/ending.c \
-	exporter/json.c \
-	exporter/jsonbuf.c \
-	exporter/names.c \
-	exporter/pages.c \
-	exporter/table.c \
-	common/landlock.c \
-	common/wholefile.c \
 	loader/btf.c \
 	loader/features.c \
 	loader/instance.c \
@@ -302,11 +300,7 @@ conntrace_SRC := $(COMMON) \
 	loader/object.c \
 	loader/plan.c \
 	loader/procfs.c \
-	loader/tracer.c \
-	supervisor/installation.c \
-	supervisor/life.c \
-	supervisor/spawn.c \
-	verifier/keys.c
+	loader/tracer.c
 conntrace_LIB := -lmsgpackc -lcap $(LIBBPF)
 
 conntrace-tuf_SRC := $(TUF) $(TUF_VERIFY) \
@@ -359,24 +353,24 @@ DISPATCH := common/dispatch.c common/msg.c common/msgfmt.c common/proto.c
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 test_btf_SRC := loader/btf.c loader/object.c
 test_btf_LIB := $(LIBBPF)
-test_cgroup_cache_SRC := exporter/cgroup_cache.c exporter/pages.c
-test_cgroup_name_SRC := exporter/cgroup_name.c
-test_cgroups_SRC := $(CGROUPS) exporter/pages.c
+test_cgroup_cache_SRC := record/cgroup_cache.c common/pages.c
+test_cgroup_name_SRC := record/cgroup_name.c
+test_cgroups_SRC := $(CGROUPS)
 test_bundle_SRC := common/bundle.c
 test_budget_SRC := common/config.c
 test_chan_SRC := common/chan.c
 test_child_SRC := common/chan.c common/child.c common/log.c common/loop.c common/privs.c common/seccomp.c \
 	$(DISPATCH)
 test_child_LIB := -lmsgpackc -lcap
-test_clients_SRC := exporter/clients.c exporter/live.c exporter/pages.c common/chan.c common/loop.c \
+test_clients_SRC := exporter/clients.c exporter/live.c common/pages.c common/chan.c common/loop.c \
 	common/msg.c common/msgfmt.c common/proto.c
 test_clients_LIB := -lmsgpackc
 test_config_SRC := common/config.c
 test_config_value_SRC := cli/config_value.c $(SCHEMA) common/config.c
 test_config_value_LIB := -lyaml
-test_decode_SRC := exporter/decode.c exporter/names.c
+test_decode_SRC := record/decode.c record/names.c
 test_dispatch_SRC := $(DISPATCH)
-test_ending_SRC := exporter/ending.c
+test_ending_SRC := record/ending.c
 test_dispatch_LIB := -lmsgpackc
 test_due_SRC := poller/due.c poller/schedule.c
 test_doctor_judge_SRC := cli/doctor_judge.c cli/doctor_judge_files.c common/config.c \
@@ -386,11 +380,11 @@ test_doctor_judge_LIB := -lcap -lmsgpackc
 test_exporter_sandbox_SRC := exporter/sandbox.c common/landlock.c common/seccomp.c
 test_handover_SRC := loader/handover.c loader/plan.c loader/tracer.c $(DISPATCH)
 test_handover_LIB := -Wl,--wrap=bpf_obj_get_info_by_fd -lmsgpackc $(LIBBPF)
-test_inherit_SRC := supervisor/inherit.c supervisor/spawn.c common/chan.c common/log.c
+test_inherit_SRC := supervisor/inherit.c common/spawn.c common/chan.c common/log.c
 test_instance_SRC := loader/instance.c common/config.c
-test_json_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c exporter/names.c
+test_json_SRC := common/jsonbuf.c record/cgroup_name.c record/ending.c record/json.c record/names.c
 test_keep_SRC := common/counters.c supervisor/custody.c supervisor/inherit.c supervisor/keep.c \
-	supervisor/notify.c supervisor/spawn.c common/chan.c common/io.c common/log.c common/memfd.c $(DISPATCH)
+	supervisor/notify.c common/spawn.c common/chan.c common/io.c common/log.c common/memfd.c $(DISPATCH)
 test_keep_LIB := -Wl,--wrap=readlink -lmsgpackc
 test_last_words_SRC := supervisor/last_words.c common/proto.c
 test_life_SRC := supervisor/life.c
@@ -398,22 +392,21 @@ test_loader_sandbox_SRC := loader/sandbox.c common/landlock.c common/privs.c
 test_loader_sandbox_LIB := -lcap $(LIBBPF)
 test_log_SRC := common/log.c
 test_loss_SRC := exporter/loss.c
-test_marker_SRC := exporter/marker.c exporter/loss.c exporter/jsonbuf.c exporter/names.c \
-	exporter/table.c
+test_marker_SRC := common/jsonbuf.c exporter/loss.c exporter/marker.c record/names.c record/table.c
 test_manager_SRC := loader/manager.c loader/plan.c loader/procfs.c loader/tracer.c $(DISPATCH)
 test_manager_LIB := -lmsgpackc $(LIBBPF)
 test_memfd_SRC := common/io.c common/memfd.c
 test_metrics_SRC := cli/metrics_each.c cli/metrics_source.c cli/metrics_table.c cli/metrics_write.c \
-	cli/safe.c cli/status_filter.c cli/status_read.c cli/status_source.c cli/textbuf.c \
-	common/config.c common/log.c common/proto.c common/stats.c exporter/loss.c
+	cli/safe.c cli/status_filter.c cli/status_read.c cli/textbuf.c common/config.c \
+	common/log.c common/proto.c common/stats.c common/words.c exporter/loss.c
 test_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 test_msg_LIB := -lmsgpackc
 test_msgfmt_SRC := common/msgfmt.c
 test_msgfmt_LIB := -lmsgpackc
-test_nat_SRC := exporter/nat.c exporter/nat_cache.c exporter/nat_parse.c exporter/pages.c \
+test_nat_SRC := exporter/nat.c exporter/nat_cache.c exporter/nat_parse.c common/pages.c \
 	common/loop.c
 test_nat_LIB := -lnl-3
-test_nat_cache_SRC := exporter/nat_cache.c exporter/pages.c
+test_nat_cache_SRC := exporter/nat_cache.c common/pages.c
 test_nat_parse_SRC := exporter/nat_parse.c
 test_nat_parse_LIB := -lnl-3
 test_object_SRC := loader/object.c
@@ -433,11 +426,10 @@ test_rc_shelf_LIB := $(TUF_LIB)
 test_ring_SRC := exporter/ring.c
 test_probation_SRC := supervisor/probation.c
 # All but main() and what it opens.
-test_pump_SRC := $(CGROUPS) common/chan.c common/counters.c common/log.c common/loop.c common/msg.c \
-	common/msgfmt.c common/proto.c exporter/clients.c exporter/decode.c exporter/ending.c \
-	exporter/json.c exporter/jsonbuf.c exporter/live.c exporter/loss.c exporter/marker.c \
-	exporter/names.c exporter/nat.c exporter/nat_cache.c exporter/nat_parse.c exporter/pages.c \
-	exporter/pump.c exporter/ring.c exporter/sink.c exporter/table.c
+test_pump_SRC := $(RECORD) common/chan.c common/counters.c common/log.c common/loop.c common/msg.c \
+	common/msgfmt.c common/proto.c exporter/clients.c exporter/live.c exporter/loss.c \
+	exporter/marker.c exporter/nat.c exporter/nat_cache.c exporter/nat_parse.c exporter/pump.c \
+	exporter/ring.c exporter/sink.c
 test_pump_LIB := -lmsgpackc -lnl-3
 test_rate_SRC := supervisor/rate.c
 test_schedule_SRC := poller/schedule.c
@@ -449,9 +441,9 @@ test_signed_rc_SRC := $(test_rc_shelf_SRC) verifier/outcome.c verifier/signed_rc
 test_signed_rc_LIB := $(TUF_LIB)
 test_sink_SRC := exporter/sink.c
 test_source_dir_SRC := common/fnv.c poller/source.c poller/source_dir.c
-test_source_json_SRC := cli/put.c cli/source_json.c cli/status_source.c exporter/jsonbuf.c
+test_source_json_SRC := common/jsonbuf.c common/put.c common/source_json.c common/words.c
 test_source_json_LIB := -lcap -ljansson
-test_spawn_SRC := supervisor/spawn.c common/chan.c
+test_spawn_SRC := common/spawn.c common/chan.c
 test_store_SRC := supervisor/store.c common/bundle.c common/io.c common/log.c common/memfd.c \
 	common/wholefile.c
 test_status_filter_SRC := cli/status_filter.c cli/textbuf.c $(SCHEMA) common/config.c
@@ -459,8 +451,8 @@ test_status_filter_LIB := -lyaml
 test_store_faults_SRC := $(test_store_SRC)
 test_store_faults_LIB := -Wl,--wrap=openat,--wrap=read,--wrap=write,--wrap=fsync,--wrap=close \
 	-Wl,--wrap=unlinkat,--wrap=renameat
-test_table_SRC := exporter/names.c exporter/table.c
-test_table_live_SRC := exporter/live.c exporter/pages.c
+test_table_SRC := record/names.c record/table.c
+test_table_live_SRC := exporter/live.c common/pages.c
 test_tuf_SRC := $(TUF_STUBBED)
 test_tuf_LIB := $(TUF_LIB)
 test_tuf_json_SRC := tuf/canonical.c tuf/json.c tuf/result.c
@@ -492,17 +484,15 @@ fuzz_signed_SRC := $(RC) $(TUF_STUBBED) rc/shelf.c common/bundle.c tuf/stock.c v
 fuzz_signed_LIB := $(TUF_LIB)
 fuzz_tuf_SRC := $(TUF_STUBBED)
 fuzz_tuf_LIB := $(TUF_LIB)
-fuzz_cgroup_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
-	exporter/names.c
+fuzz_cgroup_SRC := common/jsonbuf.c record/cgroup_name.c record/ending.c record/json.c record/names.c
 fuzz_config_SRC := $(SCHEMA) common/config.c common/msg.c common/msgfmt.c common/proto.c
 fuzz_config_LIB := -lyaml -lmsgpackc
 fuzz_msg_SRC := common/msg.c common/msgfmt.c common/proto.c
 fuzz_msg_LIB := -lmsgpackc
-fuzz_decode_SRC := exporter/cgroup_name.c exporter/decode.c exporter/ending.c exporter/json.c \
-	exporter/jsonbuf.c exporter/names.c exporter/table.c
-
-fuzz_nat_SRC := exporter/cgroup_name.c exporter/ending.c exporter/json.c exporter/jsonbuf.c \
-	exporter/names.c exporter/nat_cache.c exporter/nat_parse.c exporter/pages.c
+fuzz_decode_SRC := common/jsonbuf.c record/cgroup_name.c record/decode.c record/ending.c \
+	record/json.c record/names.c record/table.c
+fuzz_nat_SRC := common/jsonbuf.c common/pages.c exporter/nat_cache.c exporter/nat_parse.c \
+	record/cgroup_name.c record/ending.c record/json.c record/names.c
 fuzz_nat_LIB := -lnl-3
 
 conngen_SRC := $(wildcard tests/bench/conngen*.c)

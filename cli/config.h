@@ -4,9 +4,9 @@
 #define CLI_CONFIG_H
 
 #include "cli/cli.h"
+#include "common/jsonbuf.h"
+#include "common/keys.h"
 #include "common/msg.h"
-#include "exporter/jsonbuf.h"
-#include "verifier/keys.h"
 
 #define CONFIG_VALUE_MAX 1024u /* a list of groups */
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/client.h"
 #include "cli/safe.h"
+#include "common/client.h"
 
 #define ANSWER_WAIT_MS 5000
 
@@ -51,11 +51,14 @@ int config_ask(const struct cli_options *options, enum ask ask, struct config_an
 	static struct client client;
 	int err = client_open(&client, options->socket, ask), next;
 
-	if (err)
-		return client_explain(&client, err);
+	if (err) {
+		client_explain(&client, err);
+		return CLI_NO_DAEMON;
+	}
 	next = client_next(&client, &table, answer, ANSWER_WAIT_MS);
 	client_close(&client);
 	if (next == 1)
 		return answer->refused ? CLI_FAILED : CLI_OK;
-	return client_explain_end(answer->command, next);
+	client_explain_end(answer->command, next);
+	return CLI_FAILED;
 }

@@ -13,14 +13,14 @@
 #include <unistd.h>
 
 #include "cli/config.h"
-#include "cli/put.h"
 #include "cli/safe.h"
 #include "common/chan.h"
 #include "common/dispatch.h"
+#include "common/installation.h"
 #include "common/memfd.h"
 #include "common/privs.h"
-#include "supervisor/installation.h"
-#include "supervisor/spawn.h"
+#include "common/put.h"
+#include "common/spawn.h"
 
 #define COMMAND   "config check"
 #define VERIFIER  "conntrace-verifier"

@@ -4,9 +4,9 @@
 #include <time.h>
 
 #include "cli/config.h"
-#include "cli/put.h"
 #include "cli/safe.h"
 #include "cli/status.h"
+#include "common/put.h"
 
 #define COMMAND  "config history"
 #define JSON_MAX 32768u

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "cli/config.h"
-#include "cli/put.h"
 #include "cli/safe.h"
 #include "cli/status.h"
+#include "common/put.h"
 
 #define COMMAND  "config show"
 #define JSON_MAX 65536u

@@ -13,11 +13,11 @@
 #include <sys/types.h>
 
 #include "common/config.h"
+#include "common/installation.h"
 #include "loader/btf.h"
 #include "loader/features.h"
 #include "loader/instance.h"
 #include "loader/plan.h"
-#include "supervisor/installation.h"
 
 #define DOCTOR_TEXT_MAX     1024u
 #define DOCTOR_NAME_MAX     48u

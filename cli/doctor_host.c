@@ -16,11 +16,11 @@
 
 #include "cli/doctor.h"
 #include "cli/process.h"
+#include "common/installation.h"
 #include "common/landlock.h"
 #include "common/privs.h"
 #include "loader/nat.h"
 #include "loader/procfs.h"
-#include "supervisor/installation.h"
 
 #define MEMINFO_PATH        "/proc/meminfo"
 #define USER_NAMESPACE_PATH "/proc/self/ns/user"

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "cli/doctor.h"
-#include "cli/put.h"
 #include "common/msg.h"
+#include "common/put.h"
 
 #define JSON_MAX 262144u
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conntrace list: the connections that are live now. */
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/records.h"
+#include "common/client.h"
 
 #define ANSWER_WAIT_MS 5000
 
@@ -19,6 +19,6 @@ int cli_list(const struct cli_options *options)
 		next = client_next(&client, &records_table, &records, ANSWER_WAIT_MS);
 	client_close(&client);
 	if (next != 1)
-		return client_explain_end(records.command, next);
-	return records.failed ? CLI_FAILED : CLI_OK;
+		client_explain_end(records.command, next);
+	return next != 1 || records.failed ? CLI_FAILED : CLI_OK;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
+#include "common/client.h"
 #include "common/log.h"
 
 /* Which options a command has beside --help and --version. */

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
-#include "supervisor/life.h"
-
 /* The columns of the hits that are records, in the order of their samples. */
 static const struct {
 	uint32_t column;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Of cli/metrics_each.h, what is about the source of configuration. */
 #include "cli/metrics_each.h"
+#include "common/words.h"
 
 static void label_source_kind(const struct status *status, uint32_t i, struct metric_labels *labels)
 {
 	(void)i;
-	labels->values[0] = status_source_kind(status->source.kind);
+	labels->values[0] = words_source_kind(status->source.kind);
 }
 
 const struct metric_each metrics_source_kind = {
@@ -41,31 +42,31 @@ bool metrics_next_poll(const struct status *status, uint32_t i, int64_t *number)
 const struct metric_each metrics_poll = {
 	.names = {"result"},
 	.always = POLL_RESULT_COUNT,
-	.word = status_poll_result,
+	.word = words_poll_result,
 };
 
 const struct metric_each metrics_trust = {
 	.names = {"trust"},
 	.always = TRUST_COUNT,
-	.word = status_trust,
+	.word = words_trust,
 };
 
 const struct metric_each metrics_role = {
 	.names = {"role"},
 	.always = MSG_ROLES,
-	.word = status_role,
+	.word = words_role,
 };
 
 bool metrics_role_version(const struct status *status, uint32_t i, int64_t *number)
 {
 	*number = (int64_t)status->source.in_force.versions[i];
-	return status_has_role(&status->source, i);
+	return words_has_role(&status->source, i);
 }
 
 bool metrics_role_expiry(const struct status *status, uint32_t i, int64_t *number)
 {
 	*number = (int64_t)status->source.in_force.expires_s[i];
-	return status_has_role(&status->source, i) && *number;
+	return words_has_role(&status->source, i) && *number;
 }
 
 static uint32_t count_parts(const struct status *status)

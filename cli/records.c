@@ -9,10 +9,10 @@
 #include "common/cgroupfs.h"
 #include "common/log.h"
 #include "common/loop.h"
-#include "exporter/clock.h"
-#include "exporter/decode.h"
-#include "exporter/json.h"
-#include "exporter/table.h"
+#include "record/clock.h"
+#include "record/decode.h"
+#include "record/json.h"
+#include "record/table.h"
 
 #define CGROUPS_MAX 8192u
 
@@ -94,8 +94,10 @@ int records_open(struct records *records, struct client *client, const char *com
 	/* A reader that goes away is seen as an error of standard output. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	err = client_open(client, options->socket, ask);
-	if (err)
-		return client_explain(client, err);
+	if (err) {
+		client_explain(client, err);
+		return CLI_NO_DAEMON;
+	}
 	if (!options->json &&
 	    (table_header(header) < 0 || fputs(header, stdout) == EOF || fflush(stdout) != 0))
 		records->unheard = true;

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
-#include "exporter/cgroups.h"
+#include "common/client.h"
+#include "record/cgroups.h"
 
 /* Large: static. */
 struct records {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
+#include "common/client.h"
 #include "common/loop.h"
 
 #define ANSWER_WAIT_MS 5000
@@ -110,8 +110,10 @@ static int gather(struct status *status, const char *socket)
 	int next = 1, err;
 
 	err = client_open(&client, socket, ASK_STATUS);
-	if (err)
-		return client_explain(&client, err);
+	if (err) {
+		client_explain(&client, err);
+		return CLI_NO_DAEMON;
+	}
 	while (next == 1 && !status->complete && !status->refused)
 		next = client_next(&client, &table, status, ANSWER_WAIT_MS);
 	client_close(&client);

@@ -59,25 +59,7 @@ const char *status_outcome(uint32_t outcome);
 const char *status_probe_state(uint32_t state);
 const char *status_verdict(uint32_t verdict);
 const char *status_apply_state(uint32_t state);
-
-#define STATUS_TIME_MAX    24u
-#define STATUS_WARNING_MAX 128u
-
-/* Likewise, of the source of configuration. */
-const char *status_role(uint32_t role);
-const char *status_source_kind(uint32_t kind);
-const char *status_poll_result(uint32_t result);
-const char *status_trust(uint32_t trust);
-
-/* Whether a source has such a role. */
-bool status_has_role(const struct msg_source *source, uint32_t role);
-
-/* Seconds since 1970 as "2026-11-26T08:00:00Z". */
-const char *status_time(uint64_t time_s, char out[STATUS_TIME_MAX]);
-
-/* Whether a role of signed configuration has expired, or will soon, in words. */
-bool status_expiry_warning(const struct msg_source *source, uint32_t role,
-			   char out[STATUS_WARNING_MAX]);
+const char *status_life_state(uint32_t state);
 
 /* "ENOMEM"; "other" for the last of the errnos that telemetry tells apart, "" for 0. */
 const char *status_refusal(uint32_t err);

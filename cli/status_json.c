@@ -2,10 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "cli/put.h"
-#include "cli/source_json.h"
 #include "cli/status.h"
-#include "supervisor/life.h"
+#include "common/put.h"
+#include "common/source_json.h"
 
 #define JSON_MAX 262144u
 
@@ -48,7 +47,7 @@ static void put_process(struct jsonbuf *json, const struct status *status,
 		jsonbuf_u64(json, told->pid);
 	else
 		jsonbuf_null(json);
-	put_text(json, "state", life_state_name(told->state));
+	put_text(json, "state", status_life_state(told->state));
 	if (process->known)
 		put_facts(json, &process->facts);
 	else

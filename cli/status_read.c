@@ -78,6 +78,18 @@ const char *status_apply_state(uint32_t state)
 	return state < APPLY_STATE_COUNT ? names[state] : "unknown";
 }
 
+const char *status_life_state(uint32_t state)
+{
+	static const char *const names[LIFE_STATE_COUNT] = {
+		[LIFE_IDLE] = "idle",         [LIFE_STARTING] = "starting",
+		[LIFE_READY] = "ready",       [LIFE_RUNNING] = "running",
+		[LIFE_STOPPING] = "stopping", [LIFE_BACKOFF] = "backing off",
+		[LIFE_FAILED] = "failed",
+	};
+
+	return state < LIFE_STATE_COUNT ? names[state] : "unknown";
+}
+
 bool status_number(const struct status *status, enum role role, uint32_t index, uint64_t *number)
 {
 	for (uint32_t i = 0; i < status->process_count; i++) {

@@ -6,8 +6,8 @@
 #include "cli/safe.h"
 #include "cli/status.h"
 #include "common/privs.h"
-#include "exporter/table.h"
-#include "supervisor/life.h"
+#include "common/words.h"
+#include "record/table.h"
 
 static const char *since(const struct status *status, uint64_t started_ns)
 {
@@ -25,9 +25,9 @@ static void print_row(const struct status *status, const struct status_process *
 
 	printf("  %-10s ", proto_role_name(told->role));
 	if (told->pid)
-		printf("%7u %-9s", told->pid, life_state_name(told->state));
+		printf("%7u %-9s", told->pid, status_life_state(told->state));
 	else
-		printf("%7s %-9s", "-", life_state_name(told->state));
+		printf("%7s %-9s", "-", status_life_state(told->state));
 	if (process->known)
 		printf(" %6u %-3s %-7s %7lluK", facts->uid, facts->no_new_privs ? "yes" : "no",
 		       facts->seccomp < 3 ? seccomp[facts->seccomp] : "?",
@@ -164,24 +164,24 @@ static void print_config(const struct msg_summary *summary)
 
 static void print_roles(const struct msg_source *source)
 {
-	char text[STATUS_WARNING_MAX];
+	char text[WORDS_WARNING_MAX];
 
 	for (uint32_t role = 0; role < MSG_ROLES; role++) {
 		uint64_t expires_s = source->in_force.expires_s[role];
 
-		if (!status_has_role(source, role))
+		if (!words_has_role(source, role))
 			continue;
-		printf("%s %s %llu", role ? "," : "  in force:", status_role(role),
+		printf("%s %s %llu", role ? "," : "  in force:", words_role(role),
 		       (unsigned long long)source->in_force.versions[role]);
 		if (expires_s)
-			printf(" until %s", status_time(expires_s, text));
+			printf(" until %s", words_time(expires_s, text));
 	}
 	printf("\n");
 	for (uint32_t role = 0; role < MSG_ROLES; role++)
-		if (status_expiry_warning(source, role, text))
+		if (words_expiry_warning(source, role, text))
 			printf("  warning: %s\n", text);
 	if (source->last.trust != TRUST_none)
-		printf("  last fetched: %s%s%s\n", status_trust(source->last.trust),
+		printf("  last fetched: %s%s%s\n", words_trust(source->last.trust),
 		       source->last.why[0] ? ": " : "", safe(source->last.why));
 	if (source->store[0])
 		printf("  store: %s\n", safe(source->store));
@@ -217,12 +217,12 @@ static void print_source(const struct status *status)
 
 	if (!status->has_source)
 		return;
-	printf("\nsource %s: %s, every %u ms: ", status_source_kind(source->kind),
+	printf("\nsource %s: %s, every %u ms: ", words_source_kind(source->kind),
 	       safe(source->place), status->summary.config.source.interval_ms);
 	printf("%s", status_apply_state(source->state));
 	if (source->probation_left_ms)
 		printf(", %u ms of its probation left", source->probation_left_ms);
-	printf("\n  polls %s%s%s, errors in a row %llu", status_poll_result(source->polled.result),
+	printf("\n  polls %s%s%s, errors in a row %llu", words_poll_result(source->polled.result),
 	       source->polled.why[0] ? ": " : "", safe(source->polled.why),
 	       (unsigned long long)status_poller_number(status, STAT_POLLER_errors_in_row));
 	if (source->polled.result != POLL_STOPPED)

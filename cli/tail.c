@@ -4,8 +4,8 @@
 #include <signal.h>
 
 #include "cli/cli.h"
-#include "cli/client.h"
 #include "cli/records.h"
+#include "common/client.h"
 
 /* A signal just before the wait begins is seen after this long. */
 #define LOOK_UP_MS 500
@@ -43,6 +43,6 @@ int cli_tail(const struct cli_options *options)
 	if (interrupted || records.unheard)
 		return CLI_OK;
 	if (!records.done)
-		return client_explain_end(records.command, next);
-	return records.failed ? CLI_FAILED : CLI_OK;
+		client_explain_end(records.command, next);
+	return !records.done || records.failed ? CLI_FAILED : CLI_OK;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The configuration as it travels in messages: typed, every value within its range. Text becomes
- * this struct in the verifier only (verifier/keys.c has the keys, defaults and who may set them).
+ * this struct in the verifier only (common/keys.c has the keys, defaults and who may set them).
  */
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
@@ -22,7 +22,7 @@
 #define CONFIG_TEXT_MAX  (64u << 10)
 #define CONFIG_TEXTS_MAX (1u << 20)
 
-/* Of memory_budget; verifier/keys.c has the same as text. */
+/* Of memory_budget; common/keys.c has the same as text. */
 #define CONFIG_BUDGET_DEFAULT (32u << 20)
 
 /* Ranges, inclusive. */
@@ -141,7 +141,7 @@ struct config_origins {
 	uint32_t text_count;
 	struct text_name texts[CONFIG_TEXTS_MOST];
 	uint32_t key_count;
-	uint32_t keys[CONFIG_KEYS_MAX]; /* in the order of verifier/keys.c */
+	uint32_t keys[CONFIG_KEYS_MAX]; /* in the order of common/keys.c */
 	uint32_t filter_count;
 	uint32_t filters[FILTERS_MAX];
 };

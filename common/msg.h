@@ -451,10 +451,22 @@ struct msg_ask {
 	uint32_t ask;     /* enum ask */
 };
 
+/* Where a process is in its life: supervisor/life.h says what leads from one to the next. */
+enum life_state {
+	LIFE_IDLE,     /* not wanted */
+	LIFE_STARTING, /* executed, HELLO awaited */
+	LIFE_READY,    /* greeted, READY awaited */
+	LIFE_RUNNING,
+	LIFE_STOPPING, /* told to end, or killed; its exit awaited */
+	LIFE_BACKOFF,  /* crashed, starts again at the deadline */
+	LIFE_FAILED,   /* crashed too often, or said that trying again can't help */
+	LIFE_STATE_COUNT,
+};
+
 struct msg_process {
 	uint32_t role;
 	uint32_t pid;            /* 0 = not running */
-	uint32_t state;          /* enum life_state of supervisor/life.h */
+	uint32_t state;          /* enum life_state */
 	uint32_t restarts;       /* after a crash */
 	uint32_t replaced;       /* for a new configuration */
 	uint64_t started_ns;     /* CLOCK_MONOTONIC */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "exporter/pages.h"
+#include "common/pages.h"
 
 int live_open(struct live *live, uint32_t max)
 {

@@ -11,11 +11,11 @@
 
 #include "common/child.h"
 #include "common/log.h"
-#include "exporter/clock.h"
 #include "exporter/counters.h"
 #include "exporter/ledger.h"
 #include "exporter/pump.h"
 #include "exporter/sandbox.h"
+#include "record/clock.h"
 
 #define TICK_MS       100
 #define SINK_WAIT_MS  20   /* in a turn: the channel must be heard */

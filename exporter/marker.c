@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "exporter/jsonbuf.h"
-#include "exporter/table.h"
+#include "common/jsonbuf.h"
+#include "record/table.h"
 
 /* The causes for people. */
 static const char *const reasons[LOSS_KINDS] = {

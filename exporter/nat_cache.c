@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "exporter/pages.h"
+#include "common/pages.h"
 
 /* A tuple of one family and protocol. */
 struct key {

@@ -10,15 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bpf/event.h"
-
-/* One direction, as its packets have it: addresses and ports as in struct event. */
-struct nat_tuple {
-	uint8_t src[EVENT_ADDR_LEN];
-	uint8_t dst[EVENT_ADDR_LEN];
-	uint16_t sport;
-	uint16_t dport;
-};
+#include "record/nat_tuple.h"
 
 /* A connection as the kernel tracks it. */
 struct nat_conn {

@@ -8,11 +8,11 @@
 #include "common/counters.h"
 #include "common/log.h"
 #include "exporter/counters.h"
-#include "exporter/decode.h"
-#include "exporter/json.h"
 #include "exporter/ledger.h"
 #include "exporter/marker.h"
-#include "exporter/table.h"
+#include "record/decode.h"
+#include "record/json.h"
+#include "record/table.h"
 
 _Static_assert(JSON_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");
 _Static_assert(TABLE_LINE_MAX <= SINK_LINE_MAX, "pump: a line fits");

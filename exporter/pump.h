@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
-#include "exporter/cgroups.h"
 #include "exporter/clients.h"
 #include "exporter/live.h"
 #include "exporter/loss.h"
 #include "exporter/nat.h"
 #include "exporter/ring.h"
 #include "exporter/sink.h"
+#include "record/cgroups.h"
 
 /* Records handled before control has its turn. */
 #define PUMP_TURN_RECORDS 1024u

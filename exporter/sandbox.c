@@ -7,7 +7,7 @@
 
 #include "common/landlock.h"
 #include "common/seccomp.h"
-#include "exporter/cgroups.h"
+#include "record/cgroups.h"
 
 static const struct seccomp_rule allowed[] = {
 	/* the channel, the clients, the sink, the log */

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "cli/put.h"
-#include "cli/source_json.h"
 #include "common/fnv.h"
 #include "common/log.h"
+#include "common/put.h"
+#include "common/source_json.h"
 #include "poller/network.h"
 #include "poller/source.h"
 

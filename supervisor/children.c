@@ -16,12 +16,12 @@
 #include "common/child.h"
 #include "common/instance_env.h"
 #include "common/log.h"
+#include "common/spawn.h"
 #include "supervisor/configure.h"
 #include "supervisor/custody.h"
 #include "supervisor/last_words.h"
 #include "supervisor/messages.h"
 #include "supervisor/rollout.h"
-#include "supervisor/spawn.h"
 #include "supervisor/upgrade.h"
 
 /* Loading programs on a slow machine takes a while; the others are there at once. */

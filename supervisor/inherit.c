@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "supervisor/spawn.h"
+#include "common/spawn.h"
 
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
 

@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "supervisor/life.h"
 
-static const char *const state_names[LIFE_STATE_COUNT] = {
-	[LIFE_IDLE] = "idle",       [LIFE_STARTING] = "starting", [LIFE_READY] = "ready",
-	[LIFE_RUNNING] = "running", [LIFE_STOPPING] = "stopping", [LIFE_BACKOFF] = "backing off",
-	[LIFE_FAILED] = "failed",
-};
-
-const char *life_state_name(uint32_t state)
-{
-	return state < LIFE_STATE_COUNT ? state_names[state] : "unknown";
-}
-
 void life_init(struct life *life, const struct life_times *times)
 {
 	*life = (struct life){.times = times};

@@ -17,16 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum life_state {
-	LIFE_IDLE,     /* not wanted */
-	LIFE_STARTING, /* executed, HELLO awaited */
-	LIFE_READY,    /* greeted, READY awaited */
-	LIFE_RUNNING,
-	LIFE_STOPPING, /* told to end, or killed; its exit awaited */
-	LIFE_BACKOFF,  /* crashed, starts again at the deadline */
-	LIFE_FAILED,   /* crashed too often, or said that trying again can't help */
-	LIFE_STATE_COUNT,
-};
+#include "common/msg.h"
 
 enum life_event {
 	LIFE_WANT,    /* it should run */
@@ -83,8 +74,5 @@ void life_init(struct life *life, const struct life_times *times);
 
 /* What happened at now_ms; returns what to do about it. */
 enum life_action life_step(struct life *life, enum life_event event, uint64_t now_ms);
-
-/* "idle", "starting", ...; "unknown" for a number that is none. */
-const char *life_state_name(uint32_t state);
 
 #endif

@@ -15,18 +15,18 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/installation.h"
 #include "common/log.h"
 #include "common/privs.h"
+#include "common/spawn.h"
 #include "supervisor/children.h"
 #include "supervisor/configure.h"
 #include "supervisor/control.h"
 #include "supervisor/custody.h"
 #include "supervisor/inherit.h"
-#include "supervisor/installation.h"
 #include "supervisor/keep.h"
 #include "supervisor/nat.h"
 #include "supervisor/remote.h"
-#include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/upgrade.h"
 #include "supervisor/upgrade_ask.h"

@@ -12,8 +12,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/installation.h"
 #include "common/seccomp.h"
-#include "supervisor/installation.h"
 
 #define DEFAULT_CONFIG "/etc/conntrace/conntrace.yaml"
 #define DEFAULT_STATE  "/var/lib/conntrace"

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/spawn.h"
 #include "supervisor/children.h"
 #include "supervisor/keep.h"
-#include "supervisor/spawn.h"
 
 #define TRIAL_MS 20000u /* a verifier may take 5 s of CPU time */
 

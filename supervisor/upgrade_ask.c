@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/client.h"
+#include "common/client.h"
 #include "common/log.h"
 #include "common/loop.h"
 
@@ -144,7 +144,7 @@ int upgrade_ask(const char *socket)
 	int err = take_look(socket, &before);
 
 	if (err) {
-		(void)client_explain(&client, err);
+		client_explain(&client, err);
 		return EX_UNAVAILABLE;
 	}
 	if (!before.started_ns) {

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/keys.h"
 #include "verifier/errors.h"
-#include "verifier/keys.h"
 
 struct schema_text {
 	const char *name; /* for errors */

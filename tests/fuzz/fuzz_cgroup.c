@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporter/json.h"
+#include "record/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporter/decode.h"
-#include "exporter/json.h"
-#include "exporter/table.h"
+#include "record/decode.h"
+#include "record/json.h"
+#include "record/table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporter/json.h"
 #include "exporter/nat_cache.h"
 #include "exporter/nat_parse.h"
+#include "record/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

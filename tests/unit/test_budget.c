@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "common/config.h"
-#include "exporter/cgroup_cache.h"
 #include "exporter/live.h"
+#include "record/cgroup_cache.h"
 
 /* Of entries and of a power of two of chains, as live_open() and cgroup_cache_open() take them. */
 static uint64_t table_bytes(uint64_t entries, size_t entry_bytes)

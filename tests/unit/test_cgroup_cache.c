@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "exporter/cgroup_cache.h"
+#include "record/cgroup_cache.h"
 
 #define MAX 16u
 

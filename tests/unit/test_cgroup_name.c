@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "exporter/cgroup_name.h"
+#include "record/cgroup_name.h"
 
 #define ID     "9bca8d63d5fa610783847915bcff0ecac1273e5b4bed3f6fa1b07350e0135961"
 #define OTHER  "a55d9ac3b312d8a2627824b6d6dd8af66fbec439bf4e0ec22d6d9945ad337a38"

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "exporter/cgroups.h"
+#include "record/cgroups.h"
 #include "tests/unit/tree.h"
 
 #define MAX 64u

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "exporter/decode.h"
+#include "record/decode.h"
 
 static struct event good(void)
 {

@@ -10,7 +10,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "exporter/ending.h"
+#include "record/ending.h"
 
 static const struct {
 	uint8_t state;

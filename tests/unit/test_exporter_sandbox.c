@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #include "common/landlock.h"
-#include "exporter/cgroups.h"
 #include "exporter/sandbox.h"
+#include "record/cgroups.h"
 #include "tests/unit/tree.h"
 
 /* How a child ends that did not do what it was to try. */

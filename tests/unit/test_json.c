@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "exporter/json.h"
-#include "exporter/jsonbuf.h"
+#include "common/jsonbuf.h"
+#include "record/json.h"
 
 static const struct event closed = {
 	.size = sizeof(struct event),

@@ -182,10 +182,8 @@ static void test_life_no_event_in_any_state_leaves_the_states(void **state)
 			life.state = (enum life_state)s;
 			(void)life_step(&life, (enum life_event)e, 1000);
 			assert_true(life.state < LIFE_STATE_COUNT);
-			assert_string_not_equal(life_state_name(life.state), "unknown");
 		}
 	}
-	assert_string_equal(life_state_name(LIFE_STATE_COUNT), "unknown");
 }
 
 int main(void)

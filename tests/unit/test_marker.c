@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "exporter/marker.h"
-#include "exporter/table.h"
+#include "record/table.h"
 
 #define S 1000000000ull
 

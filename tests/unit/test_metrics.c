@@ -11,7 +11,6 @@
 
 #include "cli/metrics.h"
 #include "exporter/loss.h"
-#include "supervisor/life.h"
 
 #define PREFIX      "conntrace_"
 #define SAMPLES_MAX 500u /* as docs/metrics.md says */
@@ -355,6 +354,16 @@ static void test_metrics_are_what_the_documentation_says(void **state)
 		fail_msg("docs/metrics.md lacks %s", metrics[next].name);
 }
 
+static void test_status_each_state_of_a_process_has_a_word(void **state)
+{
+	(void)state;
+	for (uint32_t life = 0; life < LIFE_STATE_COUNT; life++) {
+		assert_non_null(status_life_state(life));
+		assert_string_not_equal(status_life_state(life), "unknown");
+	}
+	assert_string_equal(status_life_state(LIFE_STATE_COUNT), "unknown");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup(test_metrics_leave_out_what_is_not_there, setup),
 		cmocka_unit_test_setup(test_metrics_have_room_for_the_longest, setup),
 		cmocka_unit_test(test_metrics_are_what_the_documentation_says),
+		cmocka_unit_test(test_status_each_state_of_a_process_has_a_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

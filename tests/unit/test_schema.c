@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verifier/keys.h"
+#include "common/keys.h"
 #include "verifier/schema.h"
 #include "verifier/values.h"
 

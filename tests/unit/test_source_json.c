@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/source_json.h"
+#include "common/source_json.h"
 #include "poller/report.h"
 
 static char text[REPORT_BYTES_MAX];

@@ -23,7 +23,7 @@
 
 #include "common/chan.h"
 #include "common/proto.h"
-#include "supervisor/spawn.h"
+#include "common/spawn.h"
 
 #define ME      "test_spawn"
 #define FDS_MAX 256

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "exporter/table.h"
+#include "record/table.h"
 
 static const struct event closed = {
 	.type = EVENT_CLOSE,
