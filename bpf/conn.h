@@ -303,6 +303,13 @@ static __always_inline void event_submit(struct event *event)
 	bpf_ringbuf_submit(event, flags);
 }
 
+/* The walk's record is not to be: its room is passed over, and its number is the next one's. */
+static __always_inline void event_discard(struct event *event)
+{
+	walk_number_return();
+	bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+}
+
 static __always_inline struct tcp_sock *tcp_sock_of(bool typed, struct sock *sk)
 {
 	return typed ? bpf_skc_to_tcp_sock((void *)sk) : (struct tcp_sock *)sk;
@@ -349,7 +356,20 @@ static __always_inline bool report_is_failure(const struct report *report)
 	return report->error || !report->conn.established_ns;
 }
 
-static __always_inline int conn_report_by(bool typed, struct sock *sk, struct report *report)
+/*
+ * Whether what is remembered of a socket now is still the connection, or the listener, of then. An
+ * end is noted there before room is taken for its record (conn_forget()). So if there is none yet
+ * after room was taken for an update, the update is first in the ring.
+ */
+static __always_inline bool conn_is_same(const struct conn *now, const struct conn *then)
+{
+	return now->flags & then->flags & (CONN_OPENED | CONN_LISTENER) &&
+	       now->opened_ns == then->opened_ns && now->cookie == then->cookie;
+}
+
+/* now: what is remembered, of an update; else NULL. */
+static __always_inline int conn_report_by(bool typed, struct sock *sk, struct report *report,
+					  const struct conn *now)
 {
 	struct tcp_sock *tp = tcp_sock_of(typed, sk);
 	struct subject *subject = &report->subject;
@@ -373,6 +393,10 @@ static __always_inline int conn_report_by(bool typed, struct sock *sk, struct re
 	event = event_reserve(report);
 	if (!event)
 		return OUTCOME_LOST;
+	if (now && !conn_is_same(now, &report->conn)) {
+		event_discard(event);
+		return OUTCOME_ENDED;
+	}
 	event->protocol = IPPROTO_TCP;
 	event->state = report->state;
 	event->flags = report->flags;
@@ -397,15 +421,16 @@ static __always_inline int conn_report_by(bool typed, struct sock *sk, struct re
 }
 
 /* Writes one record. */
-static __noinline int conn_report(struct sock *sk, struct report *report)
+static __noinline int conn_report(struct sock *sk, struct report *report, const struct conn *now)
 {
-	return conn_report_by(TYPED_POINTERS, sk, report);
+	return conn_report_by(TYPED_POINTERS, sk, report, now);
 }
 
 /* The same for a socket that is only known by its address. */
-static __noinline int conn_report_untyped(struct sock *sk, struct report *report)
+static __noinline int conn_report_untyped(struct sock *sk, struct report *report,
+					  const struct conn *now)
 {
-	return conn_report_by(false, sk, report);
+	return conn_report_by(false, sk, report, now);
 }
 
 #endif

@@ -130,10 +130,10 @@ static __always_inline void connect_failed(struct sock *sk, struct conn *conn, c
 		attempt_make(run.report, run.count);
 	COUNT(run.count, closed);
 	attempt_read(&failed, &run.report->subject.tuple, sk, addr, len);
-	outcome = attempt_report(sk, run.report, error, failed);
-	COUNT_OUTCOME(run.count, close, outcome);
 	if (begun)
 		conn_forget(sk, conn, run.count);
+	outcome = attempt_report(sk, run.report, error, failed);
+	COUNT_OUTCOME(run.count, close, outcome);
 	run_end(&run);
 }
 

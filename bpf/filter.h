@@ -9,7 +9,13 @@
 #define CGROUP_DEPTH_MAX 32
 
 /* What became of a record. */
-enum outcome { OUTCOME_SUBMITTED, OUTCOME_FILTERED, OUTCOME_SAMPLED, OUTCOME_LOST };
+enum outcome {
+	OUTCOME_SUBMITTED,
+	OUTCOME_FILTERED,
+	OUTCOME_SAMPLED,
+	OUTCOME_LOST,
+	OUTCOME_ENDED, /* an update of what has ended meanwhile: there is nothing to say */
+};
 
 /* --- cgroups --- */
 

@@ -83,7 +83,10 @@ static __always_inline void flow_tuple(struct tuple *tuple, const struct flow_ke
 	tuple->pad[0] = tuple->pad[1] = tuple->pad[2] = 0;
 }
 
-/* Writes one record. report has its type, flags and sequence. */
+/*
+ * Writes one record. report has its type, flags and sequence. An end deletes the entry before it
+ * takes room for its record: see conn_is_same().
+ */
 static __noinline int flow_report(struct report *report, const struct flow_key *key,
 				  const struct flow *flow)
 {
@@ -105,6 +108,10 @@ static __noinline int flow_report(struct report *report, const struct flow_key *
 	event = event_reserve(report);
 	if (!event)
 		return OUTCOME_LOST;
+	if (report->type == EVENT_UPDATE && !bpf_map_lookup_elem(&flow_table, key)) {
+		event_discard(event);
+		return OUTCOME_ENDED;
+	}
 	event->protocol = IPPROTO_UDP;
 	event->flags = report->flags | (flow->assured ? EVENT_F_ASSURED : 0);
 	if (flow->conn.flags & CONN_SEEDED)
@@ -371,7 +378,8 @@ static __always_inline void flow_update(struct flow *flow, const struct flow_key
 	flow_report_fill(&walk_report, EVENT_UPDATE, 0);
 	walk_flow = *flow;
 	outcome = flow_report(&walk_report, key, &walk_flow);
-	COUNT_OUTCOME(count, update, outcome);
+	if (outcome != OUTCOME_ENDED)
+		COUNT_OUTCOME(count, update, outcome);
 	tally_told(&walk_flow_tally, &flow->conn, told, outcome);
 }
 

@@ -23,7 +23,7 @@ static __always_inline bool sk_is_tcp(struct sock *sk)
 /* The report is filled: write it. */
 static __always_inline void report_change(struct sock *sk, struct run *run)
 {
-	int outcome = conn_report(sk, run->report);
+	int outcome = conn_report(sk, run->report, NULL);
 
 	if (run->report->type == EVENT_OPEN)
 		COUNT_OUTCOME(run->count, open, outcome);
@@ -177,8 +177,8 @@ static __always_inline void on_destroy(struct sock *sk)
 	COUNT(run.count, closed_late);
 	conn_count_end(conn, run.count);
 	report_fill(run.report, EVENT_CLOSE, TCP_CLOSE, conn);
-	report_change(sk, &run);
 	conn_forget(sk, conn, run.count);
+	report_change(sk, &run);
 	if (store_is_table())
 		table_forget(sk);
 	run_end(&run);

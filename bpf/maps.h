@@ -137,4 +137,14 @@ static __always_inline __u64 walk_number(void)
 	return all ? all->walk_seq++ : 0;
 }
 
+/* The last one was not used. */
+static __always_inline void walk_number_return(void)
+{
+	__u32 zero = 0;
+	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	if (all)
+		all->walk_seq--;
+}
+
 #endif

@@ -116,8 +116,10 @@ static __always_inline int snapshot_update(bool typed, struct sock *sk, const st
 
 	report_fill(&walk_report, type, state, conn);
 	walk_report.cpu = EVENT_CPU_WALK;
-	outcome = typed ? conn_report(sk, &walk_report) : conn_report_untyped(sk, &walk_report);
-	COUNT_OUTCOME(count, update, outcome);
+	outcome = typed ? conn_report(sk, &walk_report, conn)
+			: conn_report_untyped(sk, &walk_report, conn);
+	if (outcome != OUTCOME_ENDED)
+		COUNT_OUTCOME(count, update, outcome);
 	return outcome;
 }
 
