@@ -45,10 +45,10 @@ static bool next_iterator(struct walk *walk)
 	return true;
 }
 
-/* Up to WALK_SLICE visits. Returns 1, 0 at the end, or a negative errno (-EAGAIN: it waits). */
+/* A slice of visits. Returns 1, 0 at the end, or a negative errno (-EAGAIN: it waits). */
 static int visit(struct walk *walk)
 {
-	size_t left = WALK_SLICE;
+	size_t left = walk->slice;
 	char visits[WALK_SLICE];
 
 	while (left) {
@@ -71,9 +71,10 @@ static int visit(struct walk *walk)
 	return 1;
 }
 
-void walk_begin(struct walk *walk, const int *link_fds, size_t count, bool awaited)
+void walk_begin(struct walk *walk, const int *link_fds, size_t count, size_t slice, bool awaited)
 {
-	*walk = (struct walk){.fd = -1, .awaited = awaited, .begin_ns = loop_now_ns()};
+	*walk = (struct walk){
+		.fd = -1, .slice = slice, .awaited = awaited, .begin_ns = loop_now_ns()};
 	for (; walk->count < count && walk->count < WALK_ITERATORS_MAX; walk->count++)
 		walk->links[walk->count] = link_fds[walk->count];
 }
@@ -147,7 +148,7 @@ int walk_run(const int *link_fds, size_t count, struct walk_stats *stats,
 	struct walk walk;
 	int got;
 
-	walk_begin(&walk, link_fds, count, true);
+	walk_begin(&walk, link_fds, count, WALK_SLICE_FILES, true);
 	while ((got = walk_step(&walk, stats, &pause_ns)) == 1) {
 		const struct timespec pause = {.tv_nsec = (long)pause_ns};
 

@@ -18,6 +18,9 @@
  */
 #define WALK_SLICE 2048u
 
+/* By files, which the kernel goes on with from where it was, and is kept busy by no longer. */
+#define WALK_SLICE_FILES 512u
+
 /*
  * From this many sockets on in each of the lists counting through one takes more than a
  * millisecond: then most walks go by the files of all processes, which the kernel goes on with from
@@ -53,8 +56,9 @@ struct walk {
 	int links[WALK_ITERATORS_MAX];
 	size_t count;
 	size_t next; /* iterator to be made */
-	int fd;      /* the one under way; -1 = none */
-	bool began;  /* there is something to walk by */
+	size_t slice;
+	int fd;     /* the one under way; -1 = none */
+	bool began; /* there is something to walk by */
 	bool awaited;
 	uint64_t begin_ns;
 	uint64_t busy_ns;
@@ -65,10 +69,10 @@ struct walk {
 
 /*
  * Begin a walk by each of these iterators (their links; -1 = none) in their order, the last of
- * which writes the end of the walk. count is at most WALK_ITERATORS_MAX. awaited: somebody waits
- * for its end.
+ * which writes the end of the walk. count is at most WALK_ITERATORS_MAX, slice WALK_SLICE. awaited:
+ * somebody waits for its end.
  */
-void walk_begin(struct walk *walk, const int *link_fds, size_t count, bool awaited);
+void walk_begin(struct walk *walk, const int *link_fds, size_t count, size_t slice, bool awaited);
 
 /*
  * The next slice. Returns 1 if there is more to do after *pause_ns, 0 at the end, or a negative
@@ -85,7 +89,7 @@ uint32_t walk_lists(void);
 uint64_t walk_waits_ns(const struct walk *walk);
 
 /*
- * A whole walk, the pauses slept through. after_slice is called after each slice. Returns as
+ * A walk by files, the pauses slept through. after_slice is called after each slice. Returns as
  * walk_step() does at the end.
  */
 int walk_run(const int *link_fds, size_t count, struct walk_stats *stats,

@@ -40,7 +40,8 @@ static void begin(struct walker *walker, enum walk_way way, uint64_t id)
 {
 	if (way == WALK_WHOLE)
 		begin_account(walker);
-	walk_begin(&walker->walk, walker->links[way], WALK_ITERATORS_MAX, id != 0);
+	walk_begin(&walker->walk, walker->links[way], WALK_ITERATORS_MAX,
+		   way == WALK_FILES ? WALK_SLICE_FILES : WALK_SLICE, id != 0);
 	walker->way = way;
 	walker->under_way = true;
 	walker->id = id;

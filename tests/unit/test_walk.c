@@ -23,7 +23,7 @@ static const int none[] = {-1};
 static void begin_at(struct walk *walk, int fd)
 {
 	assert_true(fd >= 0);
-	walk_begin(walk, none, 1, false);
+	walk_begin(walk, none, 1, WALK_SLICE, false);
 	walk->fd = fd;
 	walk->began = true;
 }
