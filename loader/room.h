@@ -2,8 +2,9 @@
 /*
  * How much is remembered in the sockets' own storage, against what the memory budget has room for.
  * The kernel sets no limit, so the programs are told when there is no more room. They count what
- * they begin to remember and what goes away, and are at times skipped by the kernel: each whole
- * walk puts that right.
+ * they begin to remember and what goes away. But they are at times skipped by the kernel, and see
+ * only the end of a socket that gets a copy of its listener's for a handshake that is never done
+ * (TCP Fast Open): each whole walk puts that right.
  */
 #ifndef LOADER_ROOM_H
 #define LOADER_ROOM_H

@@ -33,6 +33,31 @@ print(child, flush=True)
 os.waitpid(child, 0)
 """
 
+# So many more ends are remembered at most before it is noticed that there is no room: it is looked for
+# each 0.1 s when half of it is taken.
+BITES_LATE = 500
+
+# Holds N connections open, both ends, 50 of which it opens in 0.1 s; for each line it reads it closes
+# so many of them, the oldest; the newest if it is negative.
+HOLD = """
+import resource, socket, sys, time
+n = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (2 * n + 100,) * 2)
+listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+ends = []
+for i in range(n):
+    if i % 50 == 0:
+        time.sleep(0.1)
+    ends.append(socket.create_connection(listener.getsockname()))
+    ends.append(listener.accept()[0])
+print("held", flush=True)
+for line in sys.stdin:
+    which = slice(0, 2 * int(line)) if int(line) > 0 else slice(2 * int(line), None)
+    for end in ends[which]:
+        end.close()
+    del ends[which]
+"""
+
 
 def python(prefix, script, *args, **kwargs):
     return subprocess.Popen([*prefix, sys.executable, "-c", script, *args],

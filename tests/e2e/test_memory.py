@@ -8,12 +8,45 @@ import os
 import struct
 import subprocess
 
-from harness import (CONNGEN, Tracer, check, equal, main, network_namespace, wait_for)
+from connections import BITES_LATE, HOLD, python
+from harness import (CONNGEN, Tracer, check, equal, main, network_namespace, remembers_in_table,
+                     wait_for)
 
 MIB = 1 << 20
 FIXED = MIB // 2  # docs/configuration.md: programs, counters, settings, pages of the ring
 HASH = 1          # BPF_MAP_TYPE_HASH
 TABLES = ("conn_table", "flow_table", "flow_sockets")
+
+# Begins N handshakes by TCP Fast Open, none of which is ever done: of each the listener gets a socket
+# with a copy of what is remembered of itself. The kernel's answers go to nobody.
+HALF_OPEN = """
+import socket, struct, sys
+SERVER_WITHOUT_COOKIE, ANY_LISTENER, TCP_FASTOPEN = 0x202, 0x400, 23
+with open("/proc/sys/net/ipv4/tcp_fastopen", "w") as f:
+    f.write(str(SERVER_WITHOUT_COOKIE | ANY_LISTENER))
+server, client, n = "127.77.9.1", "127.77.9.2", int(sys.argv[1])
+listener = socket.create_server((server, 0), backlog=2 * n)
+port = listener.getsockname()[1]
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+raw.bind((client, 0))
+
+def syn(sport, checksum=0):
+    return struct.pack("!HHIIBBHHHxx", sport, port, 1, 0, 5 << 4, 2, 1024, checksum, 0)
+
+def ones(data):
+    total = sum(word for (word,) in struct.iter_unpack("!H", data))
+    while total > 0xffff:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+pseudo = socket.inet_aton(client) + socket.inet_aton(server) + struct.pack("!HH", 6, len(syn(0)))
+for sport in range(10000, 10000 + n):
+    raw.sendto(syn(sport, 0xffff ^ ones(pseudo + syn(sport))), (server, 0))
+print("begun", flush=True)
+sys.stdin.readline()
+"""
+
+HANDSHAKES = 1500
 
 
 def bpftool(kind):
@@ -108,6 +141,45 @@ def test_the_exporters_list_takes_no_more_than_its_share():
         check(tracer.drained()["identity"]["holds"], "the account")
 
 
+def met_by_a_walk(tracer):
+    """How many sockets there are that something is remembered of, whatever the counters say."""
+    def walks():
+        return tracer.process("loader")["stats"]
+    before = walks()["walks"]
+    tracer.cli("list")  # has one made
+    return wait_for("a walk", lambda: walks()["walks"] > before and walks())["walk_visits"]
+
+
+def test_what_the_counters_do_not_know_takes_no_room_beyond_the_budget():
+    with network_namespace() as (prefix, _), \
+            Tracer(more="memory_budget: 1MiB\nsnapshot_interval: 1h\n") as tracer:
+        if remembers_in_table(tracer.status()):
+            return "the table has a limit of its own"
+
+        def counted():
+            counters = tracer.status()["counters"]
+            return counters["remembered"] - counters["destroyed"]
+        room = tracer.status()["config"]["conn_max"]
+        half_open = python(prefix, HALF_OPEN, str(HANDSHAKES), stdin=subprocess.PIPE)
+        equal(half_open.stdout.readline(), "begun\n", "what it says")
+        met, known = met_by_a_walk(tracer), counted()
+        check(met > HANDSHAKES and known < room, f"{met} met by a walk, {known} counted")
+        wait_for("no room", lambda: f"has room for {room}:" in tracer.text())
+        half_open.communicate("\n")
+        wait_for("room again", lambda: "there is room for new connections" in tracer.text())
+        # From now on they are behind for good.
+        behind = counted()
+        check(behind < -room, f"{behind} counted")
+        holder = python(prefix, HOLD, str(room), stdin=subprocess.PIPE)
+        equal(holder.stdout.readline(), "held\n", "what the holder says")
+        held = met_by_a_walk(tracer)
+        print(f"# room for {room}: {met} met, {known} counted; {behind} counted, {held} met")
+        check(room <= held <= room + BITES_LATE, f"{held} of {2 * room} remembered")
+        holder.communicate()
+    return None
+
+
 if __name__ == "__main__":
     main([test_maps_are_within_the_budget_and_what_is_documented_beside_it,
-          test_the_exporters_list_takes_no_more_than_its_share])
+          test_the_exporters_list_takes_no_more_than_its_share,
+          test_what_the_counters_do_not_know_takes_no_room_beyond_the_budget])

@@ -37,6 +37,8 @@ sys.stdin.readline()
 PAIRS = 10 if SLOWDOWN == 1 else 2  # of processes: the limit of open files is for each
 COUNT = load(50000) // 2 // PAIRS * PAIRS  # connections: two ends each
 
+# Files that are visited before it is looked whether there is still room: WALK_SLICE.
+SLICE = 2048
 
 NO_SEED = "this kernel cannot tell a file's socket"
 
@@ -110,6 +112,31 @@ def test_connections_that_were_open_before_are_listed_with_their_owner():
             for holder in holders:
                 holder.process.kill()
                 holder.process.wait()
+    return None
+
+
+def test_what_is_found_takes_no_more_room_than_the_budget_has():
+    held, address = 3000, "127.0.1.1"  # two ends each
+    with network_namespace() as (prefix, _):
+        holder = Holder(prefix, address, held)
+        try:
+            tracer = Tracer(more="memory_budget: 1MiB\nsnapshot_interval: 1h\n")
+            with tracer:
+                status = tracer.status()
+                if "seed_sockets" in missing_names(status):
+                    return NO_SEED
+                room, seeded = status["config"]["conn_max"], status["counters"]["opened_seeded"]
+                tracer.cli("list")  # by a walk
+                there = wait_for("how many there are",
+                                 lambda: tracer.process("loader")["stats"]["walk_visits"])
+                print(f"# room for {room}: {seeded} of {2 * held} ends seeded, {there} remembered")
+                for what, number in (("seeded", seeded), ("remembered", there)):
+                    check(room <= number <= room + SLICE, f"{number} {what}, room for {room}")
+                left_out = tracer.status()["counters"]["storage_failed"]
+                check(left_out >= 2 * held - room - SLICE, f"{left_out} counted that had no room")
+                check(tracer.status()["identity"]["holds"], "the account")
+        finally:
+            holder.close()
     return None
 
 
@@ -199,6 +226,7 @@ def test_who_closed_first_before_is_known():
 
 if __name__ == "__main__":
     main([test_connections_that_were_open_before_are_listed_with_their_owner,
+          test_what_is_found_takes_no_more_room_than_the_budget_has,
           test_a_listener_that_was_there_before_owns_what_it_accepts,
           test_a_connection_that_no_program_saw_begin_is_found_and_counted,
           test_who_closed_first_before_is_known])

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import tempfile
 
-from connections import exchange, python, trace_on_fargate, wait_for_closes
+from connections import (BITES_LATE, HOLD, exchange, python, trace_on_fargate,
+                         wait_for_closes)
 from harness import (SLOWDOWN, Tracer, Tree, check, ends, equal, main, missing_probes,
                      network_namespace, remembers_in_table, steps_of, wait_for)
 
@@ -21,31 +22,6 @@ REQUIRED = {"tracepoint": "btf_trace_tcp_destroy_sock", "fentry": "inet_csk_dest
             "kprobe": "inet_csk_destroy_sock"}
 OPTIONAL = {"tracepoint": "bpf_iter_bpf_sk_storage_map", "fentry": "security_sock_graft",
             "kprobe": "security_sock_graft"}
-
-# So many more ends are remembered at most before it is noticed that there is no room: it is looked for
-# each 0.1 s when half of it is taken.
-BITES_LATE = 500
-
-# Holds N connections open, both ends, 50 of which it opens in 0.1 s; for each line it reads it closes
-# so many of them, the oldest; the newest if it is negative.
-HOLD = """
-import resource, socket, sys, time
-n = int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_NOFILE, (2 * n + 100,) * 2)
-listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-ends = []
-for i in range(n):
-    if i % 50 == 0:
-        time.sleep(0.1)
-    ends.append(socket.create_connection(listener.getsockname()))
-    ends.append(listener.accept()[0])
-print("held", flush=True)
-for line in sys.stdin:
-    which = slice(0, 2 * int(line)) if int(line) > 0 else slice(2 * int(line), None)
-    for end in ends[which]:
-        end.close()
-    del ends[which]
-"""
 
 
 def test_the_ladder_says_what_was_found_and_how_long_each_step_took():

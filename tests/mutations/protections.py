@@ -200,6 +200,15 @@ PROTECTIONS = [
     without("what is in the store and foreign is cleared away", "test_custody not_a_tracer",
             "supervisor/keep.c", "\tclear_store(sup, inherited);\n",
             "\tif (!sup)\n\t\tclear_store(sup, inherited);\n"),
+    # --- the memory budget ---
+    without("no more is remembered than there is room for", "test_tracers beyond_the_budget",
+            "loader/room.c", "\tif (taken >= room->max)\n\t\treturn ROOM_NONE;\n", ""),
+    without("what is found at the start takes no more room than there is",
+            "test_seed takes_no_more_room", "loader/steps_tracer.c",
+            "\t(void)room_look(&ladder->room, &ladder->shared);\n", "\t(void)ladder;\n"),
+    without("a walk puts right what the counters say of room", "test_memory counters_do_not_know",
+            "loader/walker.c",
+            "\troom_walked(&walker->room, &sum, walker->maps.settings->walk_sockets);\n", ""),
     # --- probation ---
     without("the way back from a configuration that the loader gives up at", "test_probation gives_up",
             "supervisor/rollout.c", "\troll_back(proc->sup, cause);\n\treturn true;", "\treturn true;"),
