@@ -284,7 +284,7 @@ static uint64_t next_poll_ms(const struct poller *poller)
 	return poller->next_ms > now ? poller->next_ms - now : 0;
 }
 
-/* As long as something is under check it is not known what became of it. */
+/* A report of what is under check would be of what was before it, and the next has to wait. */
 static int on_source(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct poller *poller = ctx;

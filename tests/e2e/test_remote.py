@@ -429,6 +429,22 @@ class Watched:
         told = wait_for("reported as in force", lambda: acknowledged(reported(self.tracer, self.server)))
         equal((told["kind"], told["poll"], told["has_error"]), ("directory", "ok", False), "told")
 
+    def first_told(self, poll, since):
+        """The first of the reports from that one on that says how polls end."""
+        told = (json.loads(text)["source"] for _, _, text in self.server.posted[since:])
+        return next((t for t in told if t["poll"] == poll), None)
+
+    def told_with_its_verdict(self):
+        """That the source can be read again is news; but what it has now is still under check."""
+        sent = len(self.server.posted)
+        os.symlink("nothing", os.path.join(self.tracer.source, "0.yaml"))
+        wait_for("told that it fails", lambda: self.first_told("failed", sent), 5)
+        time.sleep(0.3)  # the next report may come at once
+        sent = len(self.server.posted)
+        self.tracer.put("0.yaml", "families: [ipv4, ipv6]\n")
+        told = wait_for("told that it does not", lambda: self.first_told("ok", sent), 5)
+        check("0.yaml" in [part["name"] for part in told["parts"]], told)
+
     def fails(self, how, words):
         self.files["/told"] = how
         self.change()
@@ -452,6 +468,7 @@ def test_who_is_told_can_neither_delay_nor_change_anything():
         sent = len(server.posted)
         time.sleep(0.5)  # and four polls
         equal(len(server.posted), sent, "reports when nothing is new")
+        watched.told_with_its_verdict()
         watched.fails(dropped, "")
         watched.fails(silent, "no answer in time")
         watched.fails(endless, "more bytes than there may be")
