@@ -35,7 +35,7 @@ uint64_t outcome_expiry(int64_t expires_s)
 	return expires_s > 0 ? (uint64_t)expires_s : 0;
 }
 
-bool outcome_check_clock(struct signed_result *result, int64_t now_s, int64_t last_s)
+static bool check_clock(struct signed_result *result, int64_t now_s, int64_t last_s)
 {
 	const char *what = now_s < BUILT_S                 ? "this program was built"
 			   : now_s < last_s - CLOCK_BACK_S ? "it last accepted something"
@@ -52,7 +52,24 @@ bool outcome_check_clock(struct signed_result *result, int64_t now_s, int64_t la
 	return false;
 }
 
-bool outcome_list_file(struct signed_result *result, const char *name, uint32_t why,
+int outcome_begin(struct signed_result *result, const struct signed_input *input,
+		  struct stock *store)
+{
+	memset(result, 0, sizeof(*result));
+	outcome_tell(result, TRUST_failed, "out of memory");
+	return stock_read(store, input->store.bytes, input->store.len_bytes);
+}
+
+bool outcome_read_bundle(struct signed_result *result, const struct signed_input *input,
+			 int64_t last_s, struct stock *bundle)
+{
+	if (stock_read(bundle, input->bundle.bytes, input->bundle.len_bytes) == 0)
+		return check_clock(result, input->now_s, last_s);
+	outcome_tell(result, TRUST_malformed, "what the poller sent is no bundle");
+	return false;
+}
+
+void outcome_list_file(struct signed_result *result, const char *name, uint32_t why,
 		       const struct stock_file *fetched)
 {
 	struct signed_file *file;
@@ -62,29 +79,37 @@ bool outcome_list_file(struct signed_result *result, const char *name, uint32_t 
 		if (strcmp(file->name, name) != 0)
 			continue;
 		file->why |= why;
-		return true;
+		return;
 	}
-	if (result->file_count == STOCK_FILES_MAX || strlen(name) >= MSG_FILE_NAME_MAX)
-		return false;
+	if (result->file_count == STOCK_FILES_MAX || strlen(name) >= MSG_FILE_NAME_MAX) {
+		result->full = true;
+		return;
+	}
 	file = &result->files[result->file_count++];
 	snprintf(file->name, sizeof(file->name), "%s", name);
 	file->why = why;
 	file->bytes = fetched ? fetched->bytes : NULL;
 	file->len_bytes = fetched ? fetched->len_bytes : 0;
-	return true;
 }
 
-bool outcome_list_stored(struct signed_result *result, const struct stock *store)
+void outcome_list_stored(struct signed_result *result, const struct stock *store)
 {
-	bool well = true;
-
 	for (uint32_t i = 0; i < store->count; i++) {
 		const struct stock_file *file = &store->files[i];
 
 		if (stock_is_root(file->name))
-			well &= outcome_list_file(result, file->name, FILE_LATEST, NULL);
+			outcome_list_file(result, file->name, FILE_LATEST, NULL);
 		else if (file->in_force)
-			well &= outcome_list_file(result, file->name, FILE_IN_FORCE, NULL);
+			outcome_list_file(result, file->name, FILE_IN_FORCE, NULL);
 	}
-	return well;
+}
+
+bool outcome_settle(struct signed_result *result)
+{
+	if (result->told.trust == TRUST_accepted && result->full)
+		outcome_tell(result, TRUST_too_large,
+			     "more files than there is room for: install a newer root");
+	if (result->told.trust != TRUST_accepted)
+		result->part_count = 0;
+	return result->told.trust == TRUST_accepted;
 }

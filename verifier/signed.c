@@ -40,7 +40,6 @@ struct run {
 	uint32_t answer_count;
 	struct answer targets[SIGNED_PARTS_MAX];
 	uint32_t target_count;
-	bool full; /* more files than there is room for */
 };
 
 /* --- what is remembered -------------------------------------------------------------------------
@@ -101,21 +100,15 @@ static void write_memory(const struct memory *memory, char text[MSG_FLOOR_MAX])
 /* --- what the store is to have ------------------------------------------------------------------
  */
 
-static void list_file(struct run *run, const char *name, uint32_t why,
-		      const struct stock_file *fetched)
-{
-	run->full = !outcome_list_file(run->result, name, why, fetched) || run->full;
-}
-
 static void list_files(struct run *run)
 {
 	for (uint32_t i = 0; i < run->answer_count; i++)
-		list_file(run, run->answers[i].stored, FILE_LATEST | FILE_NEW,
-			  run->answers[i].fetched ? run->answers[i].file : NULL);
+		outcome_list_file(run->result, run->answers[i].stored, FILE_LATEST | FILE_NEW,
+				  run->answers[i].fetched ? run->answers[i].file : NULL);
 	for (uint32_t i = 0; i < run->target_count; i++)
-		list_file(run, run->targets[i].stored, FILE_NEW,
-			  run->targets[i].fetched ? run->targets[i].file : NULL);
-	run->full = !outcome_list_stored(run->result, &run->store) || run->full;
+		outcome_list_file(run->result, run->targets[i].stored, FILE_NEW,
+				  run->targets[i].fetched ? run->targets[i].file : NULL);
+	outcome_list_stored(run->result, &run->store);
 }
 
 /* --- answers to the state machine ----------------------------------------------------------------
@@ -196,7 +189,8 @@ static void on_keep(struct run *run, const struct tuf_want *want)
 		    (int)sizeof(stored);
 
 	if (room && strcmp(want->name, "root.json") == 0)
-		list_file(run, stored, FILE_LATEST, run->last_fetched ? run->last : NULL);
+		outcome_list_file(run->result, stored, FILE_LATEST,
+				  run->last_fetched ? run->last : NULL);
 	else
 		room = room && note_answer(run, want->name, stored, run->last, run->last_fetched);
 	tuf_feed(run->tuf, room ? TUF_ANSWER_OK : TUF_ANSWER_ERROR, NULL, 0);
@@ -334,15 +328,10 @@ static void end_online(struct run *run, bool well)
 		return;
 	if (!well)
 		outcome_refuse(run->result, tuf_why(run->tuf));
-	else if (run->full)
-		outcome_tell(run->result, TRUST_too_large,
-			     "more files than there is room for: install a newer root");
 	else
 		outcome_tell(run->result, TRUST_accepted, "");
-	if (run->result->told.trust == TRUST_accepted)
+	if (outcome_settle(run->result))
 		memory.time_s = run->input->now_s;
-	else
-		run->result->part_count = 0;
 	tuf_floor(run->tuf, &memory.floor);
 	if (memcmp(&memory, &run->memory, sizeof(memory)) != 0)
 		write_memory(&memory, run->result->told.floor);
@@ -350,20 +339,11 @@ static void end_online(struct run *run, bool well)
 
 static void run_online(struct run *run, const struct config_source *source)
 {
-	const struct signed_bytes *bundle = &run->input->bundle;
 	bool well;
 
 	(void)stock_mark(&run->store);
-	if (stock_read(&run->bundle, bundle->bytes, bundle->len_bytes) < 0) {
-		outcome_tell(run->result, TRUST_malformed, "what the poller sent is no bundle");
-		list_files(run);
-		return;
-	}
-	if (!outcome_check_clock(run->result, run->input->now_s, run->memory.time_s)) {
-		list_files(run);
-		return;
-	}
-	well = refresh(run) == TUF_READY && take_parts(run, source);
+	well = outcome_read_bundle(run->result, run->input, run->memory.time_s, &run->bundle) &&
+	       refresh(run) == TUF_READY && take_parts(run, source);
 	end_online(run, well);
 }
 
@@ -415,11 +395,9 @@ int signed_verify(const struct signed_input *input, const struct config_source *
 	int err;
 
 	memset(&run, 0, sizeof(run));
-	memset(result, 0, sizeof(*result));
 	run.input = input;
 	run.result = result;
-	outcome_tell(result, TRUST_failed, "out of memory");
-	err = stock_read(&run.store, input->store.bytes, input->store.len_bytes);
+	err = outcome_begin(result, input, &run.store);
 	if (err)
 		return err;
 	read_memory(&run.store, &run.memory);

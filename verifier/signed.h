@@ -50,6 +50,7 @@ struct signed_result {
 	uint32_t part_count;
 	char names[SIGNED_PARTS_MAX][CONFIG_NAME_MAX];
 	struct schema_text parts[SIGNED_PARTS_MAX];
+	bool full; /* more files than there is room for */
 	uint32_t file_count;
 	struct signed_file files[STOCK_FILES_MAX]; /* none: nothing changes */
 };

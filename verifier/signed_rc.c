@@ -16,22 +16,15 @@ struct run {
 	struct shelf shelf;
 	struct shelf_memory memory;
 	struct rc *rc;
-	bool full; /* more files than there is room for */
 };
 
 /* --- what the store is to have ------------------------------------------------------------------
  */
 
-static void list_file(struct run *run, const char *name, uint32_t why,
-		      const struct stock_file *fetched)
-{
-	run->full = !outcome_list_file(run->result, name, why, fetched) || run->full;
-}
-
 /* A file of the set that was verified: from what was fetched, or stored already. */
 static void list_name(struct run *run, const char *name, uint32_t why)
 {
-	list_file(run, name, why, stock_find(&run->bundle, name));
+	outcome_list_file(run->result, name, why, stock_find(&run->bundle, name));
 }
 
 static void list_metadata(struct run *run, const char *role, uint64_t version, uint32_t why)
@@ -65,7 +58,7 @@ static void list_accepted(struct run *run)
 		if (shelf_name_file(file, name) == 0)
 			list_name(run, name, FILE_NEW);
 		else
-			run->full = true;
+			run->result->full = true;
 	}
 }
 
@@ -189,17 +182,13 @@ static void end_online(struct run *run)
 	struct signed_result *result = run->result;
 	struct shelf_memory memory = {.time_s = run->input->now_s};
 
-	if (result->told.trust != TRUST_accepted)
-		return;
-	take_parts(run);
-	list_accepted(run);
-	if (run->full)
-		outcome_tell(result, TRUST_too_large,
-			     "more files than there is room for: install a newer root");
-	if (result->told.trust != TRUST_accepted) {
-		result->part_count = 0;
-		return;
+	if (result->told.trust == TRUST_accepted) {
+		take_parts(run);
+		list_accepted(run);
 	}
+	outcome_list_stored(result, &run->store);
+	if (!outcome_settle(result))
+		return;
 	rc_floor(run->rc, &memory.floor);
 	shelf_write_memory(&memory, result->told.floor);
 }
@@ -208,16 +197,11 @@ _Static_assert(SHELF_FLOOR_MAX == MSG_FLOOR_MAX && SHELF_NAME_MAX == MSG_FILE_NA
 
 static void run_online(struct run *run)
 {
-	const struct signed_bytes *bundle = &run->input->bundle;
-
 	(void)stock_mark(&run->store);
-	if (stock_read(&run->bundle, bundle->bytes, bundle->len_bytes) < 0)
-		outcome_tell(run->result, TRUST_malformed, "what the poller sent is no bundle");
-	else if (outcome_check_clock(run->result, run->input->now_s, run->memory.time_s) &&
-		 open_rc(run))
+	if (outcome_read_bundle(run->result, run->input, run->memory.time_s, &run->bundle) &&
+	    open_rc(run))
 		apply(run);
 	end_online(run);
-	outcome_list_stored(run->result, &run->store);
 }
 
 static void run_offline(struct run *run)
@@ -236,11 +220,9 @@ int signed_rc_verify(const struct signed_input *input, struct signed_result *res
 	int err;
 
 	memset(&run, 0, sizeof(run));
-	memset(result, 0, sizeof(*result));
 	run.input = input;
 	run.result = result;
-	outcome_tell(result, TRUST_failed, "out of memory");
-	err = stock_read(&run.store, input->store.bytes, input->store.len_bytes);
+	err = outcome_begin(result, input, &run.store);
 	if (err)
 		return err;
 	shelf_read_memory(&run.store, &run.memory);

@@ -309,6 +309,30 @@ static void test_signed_rc_a_damaged_store_is_left_out(void **state)
 	verdict_is(host, TRUST_untrusted, "");
 }
 
+/* Else what is on probation would push out what is in force, or a root. */
+static void test_signed_rc_has_room_for_what_is_stored_too(void **state)
+{
+	struct host *host = *state;
+	struct agent *agent = &host->world->agent;
+	struct bundle_entry entry;
+	char name[32];
+	uint32_t count = 0;
+
+	begin(host);
+	for (size_t at = 0; bundle_next(host->store.bytes, host->store.len_bytes, &at, &entry) > 0;)
+		count++;
+	for (; count < STOCK_FILES_MAX; count++) {
+		snprintf(name, sizeof(name), "%u.root.json", 1000 + count);
+		assert_int_equal(bundle_add(&host->store, name, "", 0), 0);
+	}
+	json_array_clear(agent->configs);
+	agent_add(agent, WEB, "families: [ipv4]\n", 2);
+	agent_add(agent, BASE, "families: [ipv6]\n", 5);
+	agent_set_version(agent, 8);
+	answer(host, TARGETS_KEY);
+	refuses(host, TRUST_too_large, "install a newer root");
+}
+
 int main(void)
 {
 #define WITH_HOST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -319,6 +343,7 @@ int main(void)
 		WITH_HOST(test_signed_rc_needs_a_clock_for_what_is_new),
 		WITH_HOST(test_signed_rc_takes_up_all_that_is_stored_or_nothing),
 		WITH_HOST(test_signed_rc_a_damaged_store_is_left_out),
+		WITH_HOST(test_signed_rc_has_room_for_what_is_stored_too),
 	};
 
 	return tuf_process_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
