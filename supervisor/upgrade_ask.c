@@ -77,6 +77,7 @@ static const struct dispatch_table table = {
 		     [MSG_LADDER] = on_other,
 		     [MSG_PROBES] = on_other,
 		     [MSG_TROUBLE] = on_other,
+		     [MSG_SOURCE] = on_other,
 		     [MSG_SUMMARY] = on_summary,
 		     [MSG_DONE] = on_done},
 };

@@ -81,7 +81,7 @@ def test_an_upgrade_by_signal_loses_nothing_and_keeps_the_pid():
 
 
 def test_an_upgrade_executes_what_is_installed_and_waits_for_it():
-    with Tree() as tree, Service(binaries=tree.bin) as tracer:
+    with Tree() as tree, Service(binaries=tree.bin, source=True) as tracer:
         stored = tracer.stored()
         path = os.path.join(tree.bin, "conntraced")
         os.rename(path, path + ".old")
