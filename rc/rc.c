@@ -78,8 +78,10 @@ void state_put_text(char out[RC_ERROR_MAX], const char *text)
 	size_t at = 0;
 
 	for (; at < RC_ERROR_MAX - 1 && text[at]; at++) {
+		unsigned char c = (unsigned char)text[at];
+
 		out[at] = text[at];
-		if (text[at] < 0x20 || text[at] == 0x7f)
+		if (c < 0x20 || c >= 0x7f)
 			out[at] = '?';
 	}
 	out[at] = '\0';
