@@ -18,19 +18,33 @@ SOURCE_DATE_EPOCH ?= $(shell date -d "$$(sed -n 's/^ -- .*>  //p' $(CHANGELOG) |
 export SOURCE_DATE_EPOCH
 BUILT_S := $(SOURCE_DATE_EPOCH)
 
+# For another processor: CROSS_COMPILE=aarch64-linux-gnu-, with an O= of its own, and SYSROOT=DIR if
+# its libraries are not installed beside those of this one.
+CROSS_COMPILE ?=
+SYSROOT       ?=
+ifeq ($(CROSS_COMPILE),)
 CC      ?= gcc
+else
+CC      := $(CROSS_COMPILE)gcc $(SYSROOT:%=--sysroot=%)
+endif
 CLANG   ?= clang
 STRIP   ?= llvm-strip
-# Empty, as a source that defines it itself does.
-DEFINES := -D_GNU_SOURCE= -I. -isystem /usr/include/libnl3 -DVERSION='"$(VERSION)$(if $(DEBUGGING), (debug))"' \
+# What it is built for, as uname -m calls it.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+# _GNU_SOURCE: empty, as a source that defines it itself does. A char has no sign on arm64: nor has it
+# elsewhere, so that what is tested on one processor holds on the other.
+DEFINES := -D_GNU_SOURCE= -funsigned-char -I. -isystem $(SYSROOT)/usr/include/libnl3 \
+           -DVERSION='"$(VERSION)$(if $(DEBUGGING), (debug))"' \
            $(if $(DEBUGGING),-DCONNTRACE_DEBUG) \
            -DBUILT_S=$(BUILT_S) \
            -DSBINDIR='"$(SBINDIR)"' -DLIBEXECDIR='"$(LIBEXECDIR)"' -DOBJECTDIR='"$(OBJECTDIR)"'
 WARN    := -Wall -Wextra -Wconversion -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
            -Wformat=2 -Wvla
+BRANCHES_x86_64  := -fcf-protection
+BRANCHES_aarch64 := -mbranch-protection=standard
 ifeq ($(SAN),)
 HARDEN  := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
-           -fcf-protection -fPIE -ffile-prefix-map=$(CURDIR)=.
+           $(BRANCHES_$(MACHINE)) -fPIE -ffile-prefix-map=$(CURDIR)=.
 HARDLD  := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 else
 # The same program with AddressSanitizer and UBSan: make san
@@ -594,7 +608,7 @@ endif
 $(O)/flags:
 
 # Registers have other names on each; only the kprobe tracer looks at them.
-BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(MACHINE)))
 
 # No header of the build machine's kernel: bpf/kernel.h names what is used, CO-RE finds it.
 # An object as an exporter of another version would have it: what is written with it is refused.

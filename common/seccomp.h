@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 
 #define SECCOMP_RULES_MAX 128u
 
@@ -26,6 +27,14 @@ struct seccomp_rule {
 	{ \
 		SYS_##name, (a), (m), (v), 0 \
 	}
+/* poll(2) and epoll_wait(2): newer architectures have only the calls that replaced them. */
+#if defined(SYS_poll)
+#define SECCOMP_ALLOW_WAITING \
+	SECCOMP_ALLOW(poll), SECCOMP_ALLOW(ppoll), SECCOMP_ALLOW(epoll_wait), \
+		SECCOMP_ALLOW(epoll_pwait)
+#else
+#define SECCOMP_ALLOW_WAITING SECCOMP_ALLOW(ppoll), SECCOMP_ALLOW(epoll_pwait)
+#endif
 /* For what a library tries and does without. */
 #define SECCOMP_REFUSE(name, e) \
 	{ \

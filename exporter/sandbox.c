@@ -18,17 +18,10 @@ static const struct seccomp_rule allowed[] = {
 	SECCOMP_ALLOW(recvmsg),
 	SECCOMP_ALLOW_IF(fcntl, 1, ~0u, F_GETFL),
 	SECCOMP_ALLOW_IF(fcntl, 1, ~0u, F_SETFL),
-#ifdef SYS_poll
-	SECCOMP_ALLOW(poll),
-#endif
-	SECCOMP_ALLOW(ppoll),
+	SECCOMP_ALLOW_WAITING,
 	SECCOMP_ALLOW(restart_syscall),
 	/* the loop */
 	SECCOMP_ALLOW(epoll_ctl),
-#ifdef SYS_epoll_wait
-	SECCOMP_ALLOW(epoll_wait),
-#endif
-	SECCOMP_ALLOW(epoll_pwait),
 	SECCOMP_ALLOW(timerfd_create),
 	SECCOMP_ALLOW(timerfd_settime),
 	SECCOMP_ALLOW(clock_gettime), /* where the vDSO has none */

@@ -21,17 +21,12 @@ const uint64_t sandbox_caps_allowed = PRIVS_LOADER | PRIVS_NAT;
 
 /* The channel, the loop, the log, memory, the walk. */
 static const struct seccomp_rule allowed[] = {
-#if defined(__x86_64__) /* newer architectures have only the calls that replaced these */
-	SECCOMP_ALLOW(epoll_wait),
-	SECCOMP_ALLOW(poll),
-#endif
-	SECCOMP_ALLOW(epoll_pwait),
+	SECCOMP_ALLOW_WAITING,
 	SECCOMP_ALLOW(epoll_ctl),
 	SECCOMP_ALLOW(timerfd_create),
 	SECCOMP_ALLOW(timerfd_settime),
 	SECCOMP_ALLOW(clock_gettime),
 	SECCOMP_ALLOW(clock_nanosleep),
-	SECCOMP_ALLOW(ppoll),
 	SECCOMP_ALLOW(sendmsg),
 	SECCOMP_ALLOW(recvmsg),
 	SECCOMP_ALLOW(read),

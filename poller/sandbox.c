@@ -30,10 +30,8 @@ static const struct seccomp_rule allowed[] = {
 	/* the channel and the loop */
 	SECCOMP_ALLOW(sendmsg),
 	SECCOMP_ALLOW(recvmsg),
-	SECCOMP_ALLOW(poll),
+	SECCOMP_ALLOW_WAITING,
 	SECCOMP_ALLOW(epoll_ctl),
-	SECCOMP_ALLOW(epoll_wait),
-	SECCOMP_ALLOW(epoll_pwait),
 	SECCOMP_ALLOW(timerfd_create),
 	SECCOMP_ALLOW(timerfd_settime),
 	SECCOMP_ALLOW(restart_syscall),

@@ -16,12 +16,10 @@
 
 static const struct seccomp_rule rules[] = {
 	/* the channel and the loop */
-	SECCOMP_ALLOW(epoll_wait),
-	SECCOMP_ALLOW(epoll_pwait),
+	SECCOMP_ALLOW_WAITING,
 	SECCOMP_ALLOW(epoll_ctl),
 	SECCOMP_ALLOW(recvmsg),
 	SECCOMP_ALLOW(sendmsg),
-	SECCOMP_ALLOW(poll),
 	/* the memfds */
 	SECCOMP_ALLOW_IF(fcntl, 1, UINT32_MAX, F_GET_SEALS),
 	SECCOMP_ALLOW(newfstatat),

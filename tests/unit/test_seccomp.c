@@ -34,7 +34,7 @@ static const struct seccomp_rule list[] = {
 	SECCOMP_ALLOW(getppid),
 	SECCOMP_ALLOW_IF(prctl, 0, UINT32_MAX, PR_GET_NO_NEW_PRIVS),
 	SECCOMP_ALLOW_IF(mmap, 2, PROT_EXEC, 0),
-	SECCOMP_REFUSE(getpgrp, EACCES),
+	SECCOMP_REFUSE(getsid, EACCES),
 	SECCOMP_REFUSE_IF(getpgid, 0, UINT32_MAX, 1, EPERM),
 };
 
@@ -87,9 +87,9 @@ static int map_data(void)
 	return map(PROT_READ | PROT_WRITE);
 }
 
-static int ask_group(void)
+static int ask_session(void)
 {
-	return syscall(SYS_getpgrp) < 0 ? errno : SURVIVED;
+	return syscall(SYS_getsid, 0) < 0 ? errno : SURVIVED;
 }
 
 static int ask_group_of_init(void)
@@ -119,7 +119,7 @@ static void test_seccomp_list_comes_with_no_new_privs(void **state)
 static void test_seccomp_list_refuses_what_it_names_with_an_error(void **state)
 {
 	(void)state;
-	expect_exit(ask_group, EACCES);
+	expect_exit(ask_session, EACCES);
 	expect_exit(ask_group_of_init, EPERM);
 }
 
