@@ -59,16 +59,7 @@ static const struct seccomp_rule for_network[] = {
 	SECCOMP_ALLOW_IF(socket, 0, UINT32_MAX, AF_INET6),
 	SECCOMP_REFUSE_IF(socket, 0, UINT32_MAX, AF_UNIX, EACCES),
 	SECCOMP_REFUSE_IF(socket, 0, UINT32_MAX, AF_NETLINK, EACCES),
-	SECCOMP_ALLOW(connect),
-	SECCOMP_ALLOW(getsockname),
-	SECCOMP_ALLOW(getpeername),
-	SECCOMP_ALLOW(getsockopt),
-	SECCOMP_ALLOW(setsockopt),
-	SECCOMP_ALLOW(sendto),
 	SECCOMP_ALLOW(sendmmsg),
-	SECCOMP_ALLOW(recvfrom),
-	SECCOMP_ALLOW_IF(ioctl, 1, UINT32_MAX, FIONREAD),
-	SECCOMP_ALLOW_IF(socketpair, 0, UINT32_MAX, AF_UNIX),
 	SECCOMP_ALLOW(pipe2),
 	SECCOMP_ALLOW(eventfd2),
 	SECCOMP_ALLOW(shutdown),
@@ -81,7 +72,6 @@ static const struct seccomp_rule for_network[] = {
 	SECCOMP_ALLOW(set_robust_list),
 	SECCOMP_ALLOW(rseq),
 	SECCOMP_ALLOW(rt_sigprocmask),
-	SECCOMP_ALLOW(rt_sigaction),
 	SECCOMP_ALLOW(sched_getaffinity),
 	SECCOMP_ALLOW(madvise),
 	SECCOMP_ALLOW_IF(mprotect, 2, PROT_EXEC, 0),
@@ -89,6 +79,10 @@ static const struct seccomp_rule for_network[] = {
 
 static const struct seccomp_rule for_unix_socket[] = {
 	SECCOMP_ALLOW_IF(socket, 0, UINT32_MAX, AF_UNIX),
+};
+
+/* A connection of either kind. */
+static const struct seccomp_rule for_both[] = {
 	SECCOMP_ALLOW_IF(socketpair, 0, UINT32_MAX, AF_UNIX),
 	SECCOMP_ALLOW(connect),
 	SECCOMP_ALLOW(getsockname),
@@ -106,18 +100,26 @@ static const struct seccomp_rule for_unix_socket[] = {
 /* Only one filter can be installed, for the first one forbids the second. */
 static int apply_rules(const struct sandbox_needs *needs)
 {
-	struct seccomp_rule rules[COUNT(allowed) + COUNT(for_network) + COUNT(for_unix_socket)];
-	size_t count = COUNT(allowed);
+	struct seccomp_rule rules[COUNT(allowed) + COUNT(for_unix_socket) + COUNT(for_network) +
+				  COUNT(for_both)];
+	/* In this order: those for the network refuse what these for a socket of the host allow. */
+	const struct {
+		bool needed;
+		const struct seccomp_rule *rules;
+		size_t count;
+	} parts[] = {
+		{true, allowed, COUNT(allowed)},
+		{needs->unix_socket, for_unix_socket, COUNT(for_unix_socket)},
+		{needs->network, for_network, COUNT(for_network)},
+		{needs->unix_socket || needs->network, for_both, COUNT(for_both)},
+	};
+	size_t count = 0;
 
-	memcpy(rules, allowed, sizeof(allowed));
-	/* First: those for the network refuse what these allow. */
-	if (needs->unix_socket) {
-		memcpy(rules + count, for_unix_socket, sizeof(for_unix_socket));
-		count += COUNT(for_unix_socket);
-	}
-	if (needs->network) {
-		memcpy(rules + count, for_network, sizeof(for_network));
-		count += COUNT(for_network);
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		if (!parts[i].needed)
+			continue;
+		memcpy(rules + count, parts[i].rules, parts[i].count * sizeof(rules[0]));
+		count += parts[i].count;
 	}
 	return seccomp_apply(rules, count);
 }
