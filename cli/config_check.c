@@ -157,20 +157,12 @@ static int on_fail(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
-static int on_bye(void *ctx, const union msg *msg, struct dispatch_fds *fds)
-{
-	(void)ctx;
-	(void)msg;
-	(void)fds;
-	return 0;
-}
-
 static const struct dispatch_table table = {
 	.self = ROLE_SUPERVISOR,
 	.handlers = {[MSG_HELLO] = on_hello,
 		     [MSG_CHECKED] = on_checked,
 		     [MSG_FAIL] = on_fail,
-		     [MSG_BYE] = on_bye},
+		     [MSG_BYE] = dispatch_ignore},
 };
 
 /* Returns 1, 0 when it has hung up, or a negative errno. */

@@ -4,6 +4,14 @@
 #include <errno.h>
 #include <unistd.h>
 
+int dispatch_ignore(void *ctx, const union msg *msg, struct dispatch_fds *fds)
+{
+	(void)ctx;
+	(void)msg;
+	(void)fds;
+	return 0;
+}
+
 int dispatch_take_fd(struct dispatch_fds *fds, uint32_t index)
 {
 	int fd;

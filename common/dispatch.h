@@ -35,6 +35,9 @@ struct dispatch_error {
 	uint64_t type;      /* as claimed; 0 = could not be read */
 };
 
+/* A handler of what is of no concern here. */
+int dispatch_ignore(void *ctx, const union msg *msg, struct dispatch_fds *fds);
+
 /* The fd at index, which then is the caller's; -1 if it was taken before. */
 int dispatch_take_fd(struct dispatch_fds *fds, uint32_t index);
 

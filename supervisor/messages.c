@@ -389,14 +389,6 @@ static int on_fail(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
-static int on_bye(void *ctx, const union msg *msg, struct dispatch_fds *fds)
-{
-	(void)ctx;
-	(void)msg;
-	(void)fds;
-	return 0;
-}
-
 const struct dispatch_table messages_table = {
 	.self = ROLE_SUPERVISOR,
 	.handlers =
@@ -415,6 +407,6 @@ const struct dispatch_table messages_table = {
 			[MSG_KEEP] = on_keep,
 			[MSG_POLLED] = on_polled,
 			[MSG_FAIL] = on_fail,
-			[MSG_BYE] = on_bye,
+			[MSG_BYE] = dispatch_ignore,
 		},
 };

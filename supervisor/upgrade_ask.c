@@ -42,14 +42,6 @@ static int on_process(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 	return 0;
 }
 
-static int on_other(void *ctx, const union msg *msg, struct dispatch_fds *fds)
-{
-	(void)ctx;
-	(void)msg;
-	(void)fds;
-	return 0;
-}
-
 static int on_summary(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 {
 	struct look *look = ctx;
@@ -74,10 +66,10 @@ static int on_done(void *ctx, const union msg *msg, struct dispatch_fds *fds)
 static const struct dispatch_table table = {
 	.self = ROLE_CLI,
 	.handlers = {[MSG_PROCESS] = on_process,
-		     [MSG_LADDER] = on_other,
-		     [MSG_PROBES] = on_other,
-		     [MSG_TROUBLE] = on_other,
-		     [MSG_SOURCE] = on_other,
+		     [MSG_LADDER] = dispatch_ignore,
+		     [MSG_PROBES] = dispatch_ignore,
+		     [MSG_TROUBLE] = dispatch_ignore,
+		     [MSG_SOURCE] = dispatch_ignore,
 		     [MSG_SUMMARY] = on_summary,
 		     [MSG_DONE] = on_done},
 };
