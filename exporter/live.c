@@ -8,27 +8,18 @@
 
 int live_open(struct live *live, uint32_t max)
 {
-	uint32_t chains = 1;
-
 	if (max == 0 || max > 1u << 30)
 		return -EINVAL;
-	while (chains < max)
-		chains *= 2;
 	memset(live, 0, sizeof(*live));
 	live->max = max;
-	live->chain_mask = chains - 1;
-	live->entries = pages_take(max * sizeof(live->entries[0]));
-	live->chains = pages_take(chains * sizeof(live->chains[0]));
-	if (live->entries && live->chains)
-		return 0;
-	live_close(live);
-	return -ENOMEM;
+	live->entries =
+		pages_take_table(max, sizeof(live->entries[0]), &live->chains, &live->chain_mask);
+	return live->entries ? 0 : -ENOMEM;
 }
 
 void live_close(struct live *live)
 {
-	pages_give(live->entries, live->max * sizeof(live->entries[0]));
-	pages_give(live->chains, ((size_t)live->chain_mask + 1) * sizeof(live->chains[0]));
+	pages_give_table(live->entries, live->max, sizeof(live->entries[0]), live->chains);
 	memset(live, 0, sizeof(*live));
 }
 

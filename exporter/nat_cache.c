@@ -17,29 +17,20 @@ struct key {
 
 int nat_cache_open(struct nat_cache *cache, uint32_t max)
 {
-	uint32_t chains = 1;
-
 	if (max < 4 || max > 1u << 28)
 		return -EINVAL;
-	while (chains < max)
-		chains *= 2;
 	memset(cache, 0, sizeof(*cache));
 	cache->max = max;
-	cache->chain_mask = chains - 1;
 	if (getrandom(&cache->seed, sizeof(cache->seed), GRND_NONBLOCK) < 0)
 		return -errno;
-	cache->entries = pages_take(max * sizeof(cache->entries[0]));
-	cache->chains = pages_take(chains * sizeof(cache->chains[0]));
-	if (cache->entries && cache->chains)
-		return 0;
-	nat_cache_close(cache);
-	return -ENOMEM;
+	cache->entries = pages_take_table(max, sizeof(cache->entries[0]), &cache->chains,
+					  &cache->chain_mask);
+	return cache->entries ? 0 : -ENOMEM;
 }
 
 void nat_cache_close(struct nat_cache *cache)
 {
-	pages_give(cache->entries, cache->max * sizeof(cache->entries[0]));
-	pages_give(cache->chains, ((size_t)cache->chain_mask + 1) * sizeof(cache->chains[0]));
+	pages_give_table(cache->entries, cache->max, sizeof(cache->entries[0]), cache->chains);
 	memset(cache, 0, sizeof(*cache));
 }
 

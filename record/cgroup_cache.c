@@ -12,27 +12,18 @@
 
 int cgroup_cache_open(struct cgroup_cache *cache, uint32_t max)
 {
-	uint32_t chains = 1;
-
 	if (max < 4 || max > 1u << 20)
 		return -EINVAL;
-	while (chains < max)
-		chains *= 2;
 	memset(cache, 0, sizeof(*cache));
 	cache->max = max;
-	cache->chain_mask = chains - 1;
-	cache->entries = pages_take(max * sizeof(cache->entries[0]));
-	cache->chains = pages_take(chains * sizeof(cache->chains[0]));
-	if (cache->entries && cache->chains)
-		return 0;
-	cgroup_cache_close(cache);
-	return -ENOMEM;
+	cache->entries = pages_take_table(max, sizeof(cache->entries[0]), &cache->chains,
+					  &cache->chain_mask);
+	return cache->entries ? 0 : -ENOMEM;
 }
 
 void cgroup_cache_close(struct cgroup_cache *cache)
 {
-	pages_give(cache->entries, cache->max * sizeof(cache->entries[0]));
-	pages_give(cache->chains, ((size_t)cache->chain_mask + 1) * sizeof(cache->chains[0]));
+	pages_give_table(cache->entries, cache->max, sizeof(cache->entries[0]), cache->chains);
 	memset(cache, 0, sizeof(*cache));
 }
 
