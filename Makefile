@@ -212,11 +212,10 @@ conntrace-loader_LIB := -lmsgpackc -lcap $(LIBBPF)
 conntrace-exporter_SRC := $(COMMON) $(CHILD) \
 	$(RECORD) \
 	exporter/clients.c \
-	exporter/counters.c \
-	exporter/ledger.c \
 	exporter/live.c \
 	exporter/loss.c \
 	exporter/main.c \
+	exporter/maps.c \
 	exporter/marker.c \
 	exporter/nat.c \
 	exporter/nat_cache.c \

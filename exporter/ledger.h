@@ -5,14 +5,6 @@
 
 #include <stdint.h>
 
-#include "bpf/event.h"
-
-/*
- * Map the ledger behind fd, which stays the caller's. Returns 0, -EINVAL if the fd can't be one, or
- * another negative errno. It stays mapped as long as the process lives.
- */
-int ledger_open(struct ledger **ledger, int fd);
-
 /* Only one process writes; others read meanwhile and must not see half a number. */
 static inline void ledger_add(uint64_t *count, uint64_t n)
 {

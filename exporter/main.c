@@ -11,8 +11,8 @@
 
 #include "common/child.h"
 #include "common/log.h"
-#include "exporter/counters.h"
 #include "exporter/ledger.h"
+#include "exporter/maps.h"
 #include "exporter/pump.h"
 #include "exporter/sandbox.h"
 #include "record/clock.h"
@@ -182,11 +182,11 @@ static int open_maps(struct exporter *exporter, int ring_fd, int counters_fd, in
 
 	if (err)
 		return fail(exporter, err, "ring: its fd is not a ring of the configured size");
-	err = counters_open(&pump->counters, counters_fd);
+	err = maps_open_counters(&pump->counters, counters_fd);
 	close(counters_fd);
 	if (err)
 		return fail(exporter, err, "counters: their fd can't be mapped as them");
-	err = ledger_open(&pump->ledger, ledger_fd);
+	err = maps_open_ledger(&pump->ledger, ledger_fd);
 	close(ledger_fd);
 	if (err)
 		return fail(exporter, err, "ledger: its fd can't be mapped as one");

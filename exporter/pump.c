@@ -7,7 +7,6 @@
 
 #include "common/counters.h"
 #include "common/log.h"
-#include "exporter/counters.h"
 #include "exporter/ledger.h"
 #include "exporter/marker.h"
 #include "record/decode.h"
