@@ -15,7 +15,7 @@
  * tests/e2e/test_memory.py hold all but the storage to what is really taken.
  */
 #define LIVE_ENTRY_BYTES 256u
-#define CONN_ENTRY_BYTES 400u
+#define CONN_ENTRY_BYTES 448u
 #define FLOW_ENTRY_BYTES 400u
 #define NAT_ENTRY_BYTES  136u
 

@@ -184,7 +184,7 @@ bool config_names_cgroups(const struct config *config);
 
 /*
  * What a memory budget means: ring_bytes is the largest power of two not above a quarter of it (and
- * at most CONFIG_RING_BYTES_MAX), conn_max is three eighths in entries of 400 bytes, flow_max an
+ * at most CONFIG_RING_BYTES_MAX), conn_max is three eighths in entries of 448 bytes, flow_max an
  * eighth in entries of 400 bytes, live_max a quarter in entries of 256 bytes, half of which nat
  * takes: nat_buffer_bytes is a sixteenth, nat_max another in entries of 136 bytes.
  */

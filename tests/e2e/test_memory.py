@@ -2,11 +2,14 @@
 """What memory_budget bounds, as the kernel accounts for it (memlock of each map), and what the exporter
 takes while its list fills. Bytes, not time."""
 
+import contextlib
 import ctypes
 import json
 import os
+import resource
 import struct
 import subprocess
+import time
 
 from connections import BITES_LATE, HOLD, python
 from harness import (CONNGEN, Tracer, check, equal, main, network_namespace, remembers_in_table,
@@ -47,6 +50,11 @@ sys.stdin.readline()
 """
 
 HANDSHAKES = 1500
+
+SLABS = "/proc/slabinfo"
+PAGE = os.sysconf("SC_PAGE_SIZE")
+OBJECT_MAX = 512    # bytes
+CONNECTIONS = 8000  # two ends each
 
 
 def bpftool(kind):
@@ -98,7 +106,7 @@ def test_maps_are_within_the_budget_and_what_is_documented_beside_it():
             programs, maps = kernel_objects(tracer)
             config = tracer.status()["config"]
             check("ring" in maps and "counters" in maps and programs, f"maps: {list(maps)}")
-            taken = sum(m["bytes_memlock"] for m in maps.values())
+            taken = sum(m["bytes_memlock"] for name, m in maps.items() if name not in TABLES)
             taken += sum(p["bytes_memlock"] for p in programs)
             check(taken <= budget // 4 + FIXED, f"{mib} MiB: {taken} bytes of {list(maps)}")
             # Where a tracer needs the tables they have this many entries.
@@ -179,7 +187,74 @@ def test_what_the_counters_do_not_know_takes_no_room_beyond_the_budget():
     return None
 
 
+def allocated():
+    """Bytes of kernel memory in objects of the sizes that kmalloc() has, with what is left over of their
+    pages, and {size: objects}. Larger ones are not of a socket's storage."""
+    with open(SLABS, encoding="ascii") as f:
+        rows = [line.split() for line in f if line.startswith("kmalloc")]
+    rows = [row for row in rows if int(row[3]) <= OBJECT_MAX]
+    objects = {row[0]: int(row[1]) for row in rows}
+    return sum(int(row[1]) * int(row[5]) * PAGE // int(row[4]) for row in rows), objects
+
+
+def settled():
+    """The same, when it changes no more."""
+    before = allocated()
+    time.sleep(0.1)
+    now = allocated()
+    return now if abs(now[0] - before[0]) < CONNECTIONS else None
+
+
+@contextlib.contextmanager
+def idle_connections(prefix, count):
+    """At least so many, each process with as many as it may have open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    each = (most - 100) // 2
+    started = []
+    try:
+        while len(started) * each < count:
+            address = f"127.77.9.{len(started) + 10}"
+            started.append(subprocess.Popen(
+                [*prefix, CONNGEN, "idle", "--addr", address, "--connections", str(each),
+                 "--hold-until-stdin-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            check(started[-1].stdout.readline(), "conngen idle")
+        yield
+    finally:
+        for process in started:
+            process.communicate()
+
+
+def storages():
+    """Maps in whose name sockets have storage."""
+    return sum(m["type"] == "sk_storage" for m in bpftool("map"))
+
+
+def test_a_socket_takes_no_more_than_is_reckoned_for_it():
+    if not os.access(SLABS, os.R_OK):
+        return f"this kernel has no {SLABS}"
+    if storages():
+        return "another tracer is at work: what it takes cannot be told apart"
+    with network_namespace() as (prefix, _), idle_connections(prefix, CONNECTIONS):
+        before, objects = wait_for("what others freed to be free", settled)
+        with Tracer(more="memory_budget: 64MiB\nsnapshot_interval: 1h\n") as tracer:
+            if remembers_in_table(tracer.status()):
+                return "the table has its memory from the begin"
+            after, more = allocated()
+            if storages() != 1:
+                return "another tracer has begun its work: what it takes cannot be told apart"
+            there = met_by_a_walk(tracer)
+            config = tracer.status()["config"]
+    check(there >= 2 * CONNECTIONS, f"{there} sockets remembered")
+    each, reckoned = (after - before) / there, config["memory_budget"] * 3 // 8 // config["conn_max"]
+    grown = {size: more[size] - objects[size] for size in more
+             if abs(more[size] - objects[size]) > there // 50}
+    print(f"# {each:.0f} bytes for each of {there} sockets: {grown}")
+    check(72 < each <= reckoned, f"{each:.0f} bytes for a socket, {reckoned} reckoned: {grown}")
+    return None
+
+
 if __name__ == "__main__":
     main([test_maps_are_within_the_budget_and_what_is_documented_beside_it,
           test_the_exporters_list_takes_no_more_than_its_share,
-          test_what_the_counters_do_not_know_takes_no_room_beyond_the_budget])
+          test_what_the_counters_do_not_know_takes_no_room_beyond_the_budget,
+          test_a_socket_takes_no_more_than_is_reckoned_for_it])

@@ -37,8 +37,8 @@ sys.stdin.readline()
 PAIRS = 10 if SLOWDOWN == 1 else 2  # of processes: the limit of open files is for each
 COUNT = load(50000) // 2 // PAIRS * PAIRS  # connections: two ends each
 
-# Files that are visited before it is looked whether there is still room: WALK_SLICE.
-SLICE = 2048
+# Files that are visited before it is looked whether there is still room: WALK_SLICE_FILES.
+SLICE = 512
 
 NO_SEED = "this kernel cannot tell a file's socket"
 
@@ -116,7 +116,7 @@ def test_connections_that_were_open_before_are_listed_with_their_owner():
 
 
 def test_what_is_found_takes_no_more_room_than_the_budget_has():
-    held, address = 3000, "127.0.1.1"  # two ends each
+    held, address = 2000, "127.0.1.1"  # two ends each
     with network_namespace() as (prefix, _):
         holder = Holder(prefix, address, held)
         try:

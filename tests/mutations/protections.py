@@ -209,6 +209,8 @@ PROTECTIONS = [
     without("a walk puts right what the counters say of room", "test_memory counters_do_not_know",
             "loader/walker.c",
             "\troom_walked(&walker->room, &sum, walker->maps.settings->walk_sockets);\n", ""),
+    without("what is reckoned for a socket is what it takes", "test_memory than_is_reckoned",
+            "common/config.c", "#define CONN_ENTRY_BYTES 448u", "#define CONN_ENTRY_BYTES 384u"),
     # --- probation ---
     without("the way back from a configuration that the loader gives up at", "test_probation gives_up",
             "supervisor/rollout.c", "\troll_back(proc->sup, cause);\n\treturn true;", "\treturn true;"),

@@ -67,7 +67,7 @@ static void test_schema_says_nothing_means_defaults(void **state)
 		assert_int_equal(config.record_open, 0);
 		assert_int_equal(config.snapshot_interval_ms, 10000);
 		assert_int_equal(config.ring_bytes, 8u << 20);
-		assert_int_equal(config.conn_max, 31457);
+		assert_int_equal(config.conn_max, 28086);
 		assert_int_equal(config.flow_max, 10485);
 		assert_int_equal(config.live_max, 32768);
 		assert_int_equal(config.nat, 0);
@@ -103,7 +103,7 @@ static void test_schema_reads_every_key(void **state)
 	assert_int_equal(config.snapshot_interval_ms, 250);
 	assert_int_equal(config.record_open, 1);
 	assert_int_equal(config.ring_bytes, 16u << 20);
-	assert_int_equal(config.conn_max, 62914);
+	assert_int_equal(config.conn_max, 56173);
 	assert_int_equal(config.flow_max, 20971);
 	assert_int_equal(config.live_max, 65536);
 	assert_int_equal(config.nat, 1);
