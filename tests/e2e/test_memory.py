@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from connections import BITES_LATE, HOLD, python
-from harness import (CONNGEN, Tracer, check, equal, main, network_namespace, remembers_in_table,
+from harness import (CONNGEN, SLOWDOWN, Tracer, check, equal, main, network_namespace, remembers_in_table,
                      wait_for)
 
 MIB = 1 << 20
@@ -83,6 +83,8 @@ def memlock_of_hash(like, entries):
     """What the kernel takes for such a table with so many entries: one is made, and freed."""
     attributes = struct.pack("<IIIII", HASH, like["bytes_key"], like["bytes_value"], entries,
                              like.get("flags", 0))
+    with contextlib.suppress(ValueError):  # before Linux 5.11 it counts as locked memory
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
     buffer = ctypes.create_string_buffer(attributes.ljust(120, b"\0"))
     libc = ctypes.CDLL(None, use_errno=True)
     fd = libc.syscall(321 if os.uname().machine == "x86_64" else 280, 0, buffer, 120)
@@ -128,6 +130,9 @@ def test_maps_are_within_the_budget_and_what_is_documented_beside_it():
 def test_the_exporters_list_takes_no_more_than_its_share():
     with network_namespace() as (prefix, _), \
             Tracer(more="memory_budget: 1MiB\nsnapshot_interval: 200ms\n") as tracer:
+        # More than there is room for are remembered until that is noticed.
+        if SLOWDOWN > 1 or remembers_in_table(tracer.status()):
+            return "fewer are remembered than the list has room for"
         pid = tracer.process("exporter")["pid"]
         before = anonymous(pid)
         room = tracer.status()["config"]["live_max"]
@@ -147,6 +152,7 @@ def test_the_exporters_list_takes_no_more_than_its_share():
         # As many ends again were not listed; each is recorded all the same.
         wait_for("all closes", lambda: tracer.status()["counters"]["closed"] >= 2 * room, 20)
         check(tracer.drained()["identity"]["holds"], "the account")
+    return None
 
 
 def met_by_a_walk(tracer):
