@@ -20,8 +20,18 @@ static __always_inline bool sk_is_tcp(struct sock *sk)
 	return READ(TYPED_POINTERS, failed, sk, sk_protocol) == IPPROTO_TCP;
 }
 
+/* A run that has something to report. Returns false if it can't. */
+static __always_inline bool change_fill(struct run *run, __u32 hook, __u8 type, __u8 state,
+					const struct conn *conn)
+{
+	if (!run_begin(run, hook))
+		return false;
+	report_fill(run->report, type, state, conn);
+	return true;
+}
+
 /* The report is filled: write it. */
-static __always_inline void report_change(struct sock *sk, struct run *run)
+static __always_inline void change_report(struct sock *sk, struct run *run)
 {
 	int outcome = conn_report(sk, run->report, NULL);
 
@@ -31,6 +41,7 @@ static __always_inline void report_change(struct sock *sk, struct run *run)
 		COUNT_OUTCOME(run->count, update, outcome);
 	else
 		COUNT_OUTCOME(run->count, close, outcome);
+	run_end(run);
 }
 
 static __always_inline bool has_dropped(struct sock *sk)
@@ -46,11 +57,10 @@ static __always_inline bool was_connection(int oldstate, const struct conn *conn
 	return oldstate != TCP_LISTEN && (oldstate != TCP_SYN_RECV || conn_is_open(conn));
 }
 
-/* Returns whether there is something to report. */
-static __always_inline bool state_changed(struct sock *sk, struct run *run, int oldstate,
-					  int newstate, bool accepted)
+/* Returns whether there is something to report: then the run has begun. */
+static __always_inline bool state_changed(struct sock *sk, struct counters *count, struct run *run,
+					  int oldstate, int newstate, bool accepted)
 {
-	struct counters *count = run->count;
 	struct conn *conn = NULL;
 	bool reported = false;
 
@@ -59,13 +69,11 @@ static __always_inline bool state_changed(struct sock *sk, struct run *run, int 
 		/* connect(2) fails: where it returns the error is known. */
 		if (oldstate == TCP_SYN_SENT && conn && conn->flags & CONN_CONNECTING)
 			return false;
-		reported = was_connection(oldstate, conn);
-		if (reported) {
+		if (was_connection(oldstate, conn)) {
 			conn_count_end(conn, count);
-			report_fill(run->report, EVENT_CLOSE, (__u8)oldstate, conn);
+			reported = change_fill(run, HOOK_STATE, EVENT_CLOSE, (__u8)oldstate, conn);
 		} else if (oldstate == TCP_LISTEN && has_dropped(sk)) {
-			reported = true;
-			report_fill(run->report, EVENT_LISTENER, TCP_CLOSE, conn);
+			reported = change_fill(run, HOOK_STATE, EVENT_LISTENER, TCP_CLOSE, conn);
 		}
 		conn_forget(sk, conn, count);
 	} else if (newstate == TCP_SYN_SENT) {
@@ -74,9 +82,7 @@ static __always_inline bool state_changed(struct sock *sk, struct run *run, int 
 		conn_listen(sk, count);
 	} else if (accepted || newstate == TCP_ESTABLISHED) {
 		conn = conn_establish(sk, count, accepted);
-		reported = conn != NULL;
-		if (reported)
-			report_fill(run->report, EVENT_OPEN, (__u8)newstate, conn);
+		reported = conn && change_fill(run, HOOK_STATE, EVENT_OPEN, (__u8)newstate, conn);
 	}
 	if (newstate == TCP_FIN_WAIT1)
 		conn_closing(sk, count, CLOSER_LOCAL, true);
@@ -92,19 +98,20 @@ static __always_inline void on_state(struct sock *sk, int oldstate, int newstate
 {
 	bool accepted = oldstate == TCP_SYN_RECV && newstate != TCP_CLOSE;
 	__u8 change = (__u8)(oldstate << 4 | newstate); /* TCP_MAX_STATES is 14 */
+	struct counters *count;
 	struct run run;
 
 	if (!accepted && !(STATE_BIT(newstate & 31) & STATES_OF_INTEREST))
 		return;
 	if (!sk_is_tcp(sk) || !is_in_charge(true) || change_is_noted(sk, change))
 		return;
-	if (!run_begin(&run, HOOK_STATE))
+	count = counters_get();
+	if (!count)
 		return;
-	COUNT(run.count, run_set_state);
-	if (state_changed(sk, &run, oldstate, newstate, accepted))
-		report_change(sk, &run);
+	COUNT(count, run_set_state);
+	if (state_changed(sk, count, &run, oldstate, newstate, accepted))
+		change_report(sk, &run);
 	change_note(sk, change);
-	run_end(&run);
 }
 
 /* A process calls listen: inet_csk_listen_start(). */
@@ -171,17 +178,15 @@ static __always_inline void on_destroy(struct sock *sk)
 			table_forget(sk);
 		return;
 	}
-	if (!run_begin(&run, HOOK_DESTROY))
+	if (!change_fill(&run, HOOK_DESTROY, EVENT_CLOSE, TCP_CLOSE, conn))
 		return;
 	COUNT(run.count, run_destroy);
 	COUNT(run.count, closed_late);
 	conn_count_end(conn, run.count);
-	report_fill(run.report, EVENT_CLOSE, TCP_CLOSE, conn);
 	conn_forget(sk, conn, run.count);
-	report_change(sk, &run);
+	change_report(sk, &run);
 	if (store_is_table())
 		table_forget(sk);
-	run_end(&run);
 }
 
 #endif
