@@ -5,7 +5,7 @@
  */
 #define TYPED_POINTERS false
 #include "connect.h"
-#include "flow.h"
+#include "udp.h"
 #include "hooks.h"
 #include "seed.h"
 #include "walk_table.h"

@@ -7,7 +7,7 @@
 #define CONNTRACE_TRAMPOLINES_H
 
 #include "connect.h"
-#include "flow.h"
+#include "udp.h"
 
 SEC("fexit/tcp_v4_connect")
 int trace_connect(const __u64 *ctx)

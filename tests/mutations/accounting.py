@@ -147,8 +147,8 @@ ACCOUNTING = [
           ("bpf/connect.h", "attempt_report", "attempt_and_a_flow"),
           ("bpf/flow.h", "flow_init", "attempt_and_a_flow"),
           ("bpf/filter.h", "cgroup_filters_up", "of_the_cgroups_above"),
-          ("bpf/flow.h", "on_udp_send", "of_what_is_sent"),
-          ("bpf/flow.h", "on_udp_receive", "of_what_is_received"))),
+          ("bpf/udp.h", "on_udp_send", "of_what_is_sent"),
+          ("bpf/udp.h", "on_udp_receive", "of_what_is_received"))),
     # --- UDP ---
     *of("bpf/flow.h",
         *(("flow_count", f"(void)__sync_fetch_and_add(&flow->{counter}, seen->{seen})", G_FLOWS)
@@ -165,7 +165,8 @@ ACCOUNTING = [
         ("flow_end", "COUNT_OUTCOME(count, close, outcome)", G_FLOWS),
         ("flow_update", "COUNT_OUTCOME(count, update, outcome)", G_LIVE),
         ("flow_update", "tally_met(&walk_flow_tally, &flow->conn)", G_LIVE),
-        ("flow_visit", "COUNT(count, run_walk)", G_LIVE),
+        ("flow_visit", "COUNT(count, run_walk)", G_LIVE)),
+    *of("bpf/udp.h",
         ("on_udp_send", "COUNT(count, run_udp_send)", G_EVERY_RUN),
         ("on_udp_receive", "COUNT(count, run_udp_receive)", G_EVERY_RUN),
         ("on_udp_destroy", "COUNT(count, run_udp_end)", G_EVERY_RUN)),
