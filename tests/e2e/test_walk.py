@@ -312,8 +312,10 @@ def test_a_walk_is_cut_into_slices_and_its_loader_stays_awake():
             idle.communicate()
         wait_for("all ended", lambda: count(tracer, "closed") >= 2 * MANY, 30)
         wait_for("an empty list", lambda: not listed(tracer, netns))
-        identity = tracer.drained()["identity"]
-        check(identity["holds"] and identity["dropped"] == 0, f"identity: {identity}")
+        status = tracer.drained()
+        identity, unseen = status["identity"], status["counters"]["lost_unseen"]
+        # The kernel skips programs while one of them is scheduled away.
+        check(identity["holds"] and identity["dropped"] == unseen, f"identity: {identity}")
 
 
 def test_what_ends_while_a_walk_looks_at_it_leaves_the_list():
