@@ -527,7 +527,7 @@ OBJECT_FILES  := $(BPF_OBJECTS:%=$(O)/share/%.bpf.o)
 UNIT_FILES    := $(UNIT_TESTS:%=$(O)/test/%)
 REPLAY_FILES  := $(FUZZ_HARNESSES:fuzz_%=$(O)/test/replay_%)
 
-.PHONY: all signer btf-archive arm run check check-matrix check-package mutations soak tests replays chaos bench bench-load \
+.PHONY: all signer btf-archive arm run check check-matrix check-arm64 check-package mutations soak tests replays chaos bench bench-load \
 	bench-scale bench-fleet features fuzz lint format docs san man install \
 	dist deb rpm clean help
 .DELETE_ON_ERROR:
@@ -697,6 +697,13 @@ check-matrix: ## the end-to-end tests on Debian's kernels, in emulated machines;
 	@./bootstrap deps check
 	+@$(SUBMAKE) all $(GENERATORS)
 	@exec tests/run --build $(O) matrix
+
+# Of Debian 12, wherever this is built: what the guests run, and what is linked.
+check-arm64: ## unit tests and end to end on Debian's kernels for arm64, emulated; not part of check
+	@./bootstrap deps arm64
+	+@sysroot=$$(tests/matrix/sysroot.py) && $(SUBMAKE) CROSS_COMPILE=aarch64-linux-gnu- \
+		SYSROOT=$$sysroot O=$(O)/aarch64 all tests
+	@exec tests/run --build $(O)/aarch64 arm64
 
 chaos: ## kill, stop, reload, fill and exhaust at random, under load: CHAOS="--seconds N --seed N"
 	@./bootstrap deps check
@@ -874,4 +881,4 @@ clean: ## remove what was built
 	rm -rf $(O)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | sort | expand -t 14

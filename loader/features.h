@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the running kernel offers, asked of the kernel itself: its BTF, its symbols, its sysctls,
- * and by loading programs that do nothing. Never its version number.
+ * and by programs that do nothing, loaded and attached. Never its version number.
  */
 #ifndef LOADER_FEATURES_H
 #define LOADER_FEATURES_H

@@ -22,10 +22,10 @@ class Point:
 
 def read_point(failed, text):
     skip = SKIP.match(text)
-    if failed or not skip:
+    if not skip or failed and skip.group(1):
         return Point(text or "(no name)", "failed" if failed else "passed")
     name, reason = skip.groups()
-    if not name:  # cmocka's skip() has the name where others have the reason
+    if not name:  # cmocka's skip(): "ok 1 # SKIP name", in older versions "not ok 1 # SKIP name"
         name, reason = reason, "skip() called" if reason else ""
     if reason:
         return Point(name, "skipped", reason)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The root file system of the guests: this host's programs with their libraries, and its Python.
-One image for all, which they share and can't write; made without mounting anything."""
+"""The root file system of the guests: this host's programs with their libraries, and its Python; or
+what runs of a tree of packages for another processor. One image for all, which they share and can't
+write; made without mounting anything."""
 
 import os
 import re
@@ -32,6 +33,8 @@ FILES = {
 NOT_OF_PYTHON = shutil.ignore_patterns("config-*", "dist-packages", "ensurepip", "idlelib",
                                        "lib2to3", "pydoc_data", "site-packages", "test", "tests",
                                        "tkinter", "_tkinter*", "turtledemo")
+# Parts of a tree of packages that are to build with, or to read.
+NOT_OF_SYSROOT = shutil.ignore_patterns("*.a", "doc", "gcc", "i18n", "include", "locale", "man", "perl*")
 SECTOR = 512
 FIRST_SECTOR = 2048  # of the partition
 MIB = 1 << 20
@@ -46,6 +49,9 @@ class Tree:
 
     def __init__(self, directory):
         self.directory = directory
+
+    def merge_usr(self):
+        """As this host has it."""
         for name in ("bin", "sbin", "lib", "lib64"):
             if os.path.islink(f"/{name}"):
                 os.makedirs(self.place(f"/usr/{name}"))
@@ -101,10 +107,15 @@ def fill(tree, programs):
     linked = [tree.add(find_program(name)) for name in PROGRAMS]
     linked += [] if is_static(busybox) else [busybox]
     tree.add_libraries([*linked, *tree.add_python(), *programs])
+
+
+def furnish(tree):
+    """What a guest has whichever its programs are."""
     for name in APPLETS:
-        os.symlink("busybox", tree.place(f"/bin/{name}"))
+        if not os.path.lexists(tree.place(f"/bin/{name}")):
+            os.symlink("busybox", tree.place(f"/bin/{name}"))
     for name in MOUNT_POINTS:
-        os.mkdir(tree.place(f"/{name}"))
+        os.makedirs(tree.place(f"/{name}"), exist_ok=True)
     for name, text in FILES.items():
         path = tree.place(f"/{name}")
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -141,12 +152,18 @@ def write(place, path, spare_mib=16):
         raise ImageError(f"mke2fs: exit status {done.returncode}: {done.stdout.strip()}")
 
 
-def build(directory, programs):
-    """Make the image in a directory, with the libraries that these programs need, too."""
+def build(directory, programs, sysroot=None):
+    """Make the image in a directory, with the libraries that these programs need, too. sysroot: a
+    tree that has all of them."""
     place, path = (os.path.join(directory, name) for name in ("tree", "root.img"))
     shutil.rmtree(place, ignore_errors=True)
+    if sysroot:
+        shutil.copytree(sysroot, place, symlinks=True, ignore=NOT_OF_SYSROOT)
     tree = Tree(place)
-    fill(tree, programs)
+    if not sysroot:
+        tree.merge_usr()
+        fill(tree, programs)
+    furnish(tree)
     write(place, path)
     shutil.rmtree(place)
     return path

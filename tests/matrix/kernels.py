@@ -14,8 +14,10 @@ import shutil
 import subprocess
 import time
 
+import processors
+
 LISTS_DAYS = 7  # for which a release's list of packages is good
-META = "linux-image-cloud-amd64"  # depends on the newest kernel of its release
+META = "linux-image-cloud-{}"  # of a processor; depends on the newest kernel of its release
 PARTS = ("image", "binary", "modules", "base")  # of a kernel: a package each, or all in "image"
 KEYRINGS = "/usr/share/keyrings/debian-archive-keyring.[gp]*"
 
@@ -29,15 +31,18 @@ class Line:
     """A line of kernels and the releases of Debian that have it: the first that does is taken."""
     name: str
     releases: tuple
+    processor: processors.Processor = processors.X86_64
 
     def has(self, kernel):
-        return self.name == "newest" or kernel.startswith(self.name + ".")
+        return self.name == "newest" or kernel.startswith(self.name.rpartition("-")[2] + ".")
 
 
 LINES = (Line("5.10", ("bullseye",)),
          Line("6.1", ("bookworm",)),
          Line("6.12", ("trixie", "bookworm-backports")),
          Line("newest", ("sid",)))
+LINES_ARM64 = (Line("arm64-6.1", ("bookworm",), processors.AARCH64),
+               Line("arm64-6.12", ("trixie", "bookworm-backports"), processors.AARCH64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Kernel:
     name: str  # as uname -r says it
     tree: str  # its packages, unpacked
     note: str = ""  # why it is one of an earlier run
+    processor: processors.Processor = processors.X86_64
 
     @property
     def vmlinuz(self):
@@ -82,9 +88,9 @@ def cache_directory():
     return "/var/cache/conntrace" if os.geteuid() == 0 else os.path.expanduser("~/.cache/conntrace")
 
 
-def why_none():
+def why_none(processor=processors.X86_64):
     """Why Debian's kernels can't be had or run on this host at all, or None."""
-    if os.uname().machine != "x86_64":
+    if processor is processors.X86_64 and os.uname().machine != processor.name:
         return f"the guests are x86-64 and run this host's programs, which are {os.uname().machine}"
     if not shutil.which("apt-get"):
         return "no apt-get here, to fetch Debian's kernels with"
@@ -109,21 +115,24 @@ def mirror():
 class Release:
     """A release of Debian on the mirror."""
 
-    def __init__(self, name, cache):
-        self.directory = os.path.join(cache, "apt", name)
+    def __init__(self, name, cache, processor=processors.X86_64):
+        self.processor = processor
+        other = "" if processor is processors.X86_64 else f"-{processor.debian}"
+        self.directory = os.path.join(cache, "apt", name + other)
         self.stamp = os.path.join(self.directory, "updated")
         self.sources = os.path.join(self.directory, "sources.list")
         os.makedirs(os.path.join(self.directory, "lists/partial"), exist_ok=True)
         os.makedirs(os.path.join(self.directory, "archives/partial"), exist_ok=True)
         trust = "".join(f" signed-by={keyring}" for keyring in glob.glob(KEYRINGS)[:1])
         with open(self.sources, "w", encoding="utf-8") as f:
-            f.write(f"deb [arch=amd64{trust}] {mirror()} {name} main\n")
+            f.write(f"deb [arch={processor.debian}{trust}] {mirror()} {name} main\n")
 
     def apt(self, program, *args, cwd=None):
         options = {"Dir::Etc::SourceList": self.sources, "Dir::Etc::SourceParts": "/dev/null",
                    "Dir::State::Lists": os.path.join(self.directory, "lists"),
                    "Dir::State::Status": "/dev/null", "Dir::Cache": self.directory,
-                   "APT::Architecture": "amd64", "APT::Sandbox::User": "root",
+                   "APT::Architecture": self.processor.debian,
+                   "APT::Architectures": self.processor.debian, "APT::Sandbox::User": "root",
                    "Acquire::Languages": "none"}
         return run(program, "-q", *(f"-o{name}={value}" for name, value in options.items()), *args,
                    cwd=cwd)
@@ -141,10 +150,12 @@ class Release:
 
     def newest_kernel(self):
         """As uname -r will say it."""
-        said = self.apt("apt-cache", "depends", META)
-        found = re.search(r"Depends: linux-image-(\d\S*-cloud-amd64)$", said, re.MULTILINE)
+        meta = META.format(self.processor.debian)
+        said = self.apt("apt-cache", "depends", meta)
+        found = re.search(rf"Depends: linux-image-(\d\S*-cloud-{self.processor.debian})$", said,
+                          re.MULTILINE)
         if not found:
-            raise Unavailable(f"{META} depends on no kernel")
+            raise Unavailable(f"{meta} depends on no kernel")
         return found.group(1)
 
     def download(self, kernel, directory):
@@ -159,7 +170,7 @@ class Shelf:
     """Where the cache keeps the kernel of a line, unpacked: one, but while it is replaced."""
 
     def __init__(self, line, cache):
-        self.line = line.name
+        self.line = line
         self.directory = os.path.join(cache, "kernels", line.name)
         self.scratch = os.path.join(cache, "unpacking")
         os.makedirs(self.directory, exist_ok=True)
@@ -168,7 +179,8 @@ class Shelf:
         return os.listdir(self.directory)
 
     def kernel(self, name, note=""):
-        return Kernel(self.line, name, os.path.join(self.directory, name), note)
+        return Kernel(self.line.name, name, os.path.join(self.directory, name), note,
+                      self.line.processor)
 
     def fill(self, name, release):
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -212,7 +224,7 @@ def find(line, cache):
     reasons = []
     for name in line.releases:
         try:
-            return find_in(Release(name, cache), line, shelf)
+            return find_in(Release(name, cache, line.processor), line, shelf)
         except Unavailable as reason:
             reasons.append(f"{name}: {reason}")
     if shelf.names():

@@ -29,21 +29,21 @@ class Ended:
 
 
 def command(kernel, root, payload, lines, timeout_s, append, writable):
-    # On a busy host the kernel would take the emulated timer for broken.
     arguments = (f"root={image.ROOT} ro init=/init console=ttyS0 quiet panic=-1 mitigations=off "
-                 "no_timer_check")
+                 f"{kernel.processor.arguments}")
     # However this process ends, its guests do not go on.
     return ["setpriv", "--pdeathsig", "TERM",
             "timeout", "--foreground", f"--kill-after={GRACE_S}", str(timeout_s),
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot",
-            "-display", "none", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(CPUS),
+            *kernel.processor.emulator, "-nodefaults", "-no-user-config", "-no-reboot",
+            "-display", "none", "-accel", "tcg,thread=multi", "-smp", str(CPUS),
             "-m", f"{MEMORY_MIB}M", "-kernel", kernel.vmlinuz, "-append", f"{arguments} {append}".strip(),
             "-device", "nvme,id=disks,serial=conntrace",
             "-drive", f"if=none,id=root,format=raw,readonly={'off' if writable else 'on'},file={root}",
             "-device", "nvme-ns,drive=root,nsid=1",
             "-drive", f"if=none,id=payload,format=raw,readonly=on,file={payload}",
             "-device", "nvme-ns,drive=payload,nsid=2",
-            *(word for line in lines for word in ("-serial", f"file:{line}"))]
+            *(word for number, line in enumerate(lines)
+              for word in kernel.processor.line(number, line))]
 
 
 def read(path):

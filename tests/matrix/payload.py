@@ -14,6 +14,8 @@ import image
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCES = ("loader/features.h", "packaging/dev/arm", "tests/e2e", "tests/matrix/guest")
+SOURCES_OF_UNIT_TESTS = ("docs/configuration.md", "docs/metrics.md", "packaging/etc",
+                         "tests/fuzz/corpus/msg")
 BUILT = ("bin", "share", "bench/conngen", "bench/dgramgen")  # under O; build/ in the guest
 MODULES = ("veth", "tcp_diag", "udp_diag", "nf_conntrack", "nf_conntrack_netlink", "nf_tables",
            "nft_reject_ipv4", "nft_chain_nat", "nft_nat", "nft_masq", "nft_ct", "sch_netem")
@@ -50,12 +52,13 @@ def make_btf(directory, build, kernel):
                     f"auto={kernel.vmlinuz}"], stdout=subprocess.DEVNULL, check=True)
 
 
-def write(path, build, kernel, job, built=BUILT, modules=MODULES, btf=None):
-    """btf: a directory that becomes the archive of BTF."""
+def write(path, build, kernel, job, built=BUILT, modules=MODULES, btf=None, unit_tests=()):
+    """btf: a directory that becomes the archive of BTF; unit_tests: names of programs, to be run."""
+    sources = SOURCES + (SOURCES_OF_UNIT_TESTS if unit_tests else ())
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
-        for name in SOURCES:
+        for name in sources:
             archive.add(os.path.join(ROOT, name), name, filter=belongs_to_root)
-        for name in built:
+        for name in (*built, *(f"test/{test}" for test in unit_tests)):
             archive.add(os.path.join(build, name), f"build/{name}", filter=belongs_to_root)
         if btf:
             archive.add(btf, "build/share/btf", filter=belongs_to_root)

@@ -66,6 +66,19 @@ def judge_program(end):
     return points, comments
 
 
+def judge_command(kernel, name, ended):
+    """A verdict on a test program that was run as a command."""
+    said = next((event for event in ended.events
+                 if event["event"] == "command" and event["name"] == name), None)
+    if not said:
+        return Verdict(f"{kernel.name} {name}: not reached", False)
+    points, comments = judge_program({"program": name, **said})
+    passed = sum(point.verdict == "passed" for point in points)
+    return Verdict(f"{kernel.name} {name}: {passed} of {len(points)} passed",
+                   passed > 0 and not any(point.verdict == "failed" for point in points),
+                   comments=comments)
+
+
 def end_of(program, events):
     """How it ended, None if it did not."""
     return next((event for event in events
