@@ -19,7 +19,7 @@ RELEASE = "bookworm"
 BOOTSTRAP = os.path.join(os.path.dirname(__file__), "../../bootstrap")
 # What the tests need; what building needs is in bootstrap's table.
 PACKAGES = ("bpftool", "busybox-static", "conntrack", "curl", "iperf3", "iproute2", "kmod", "libcap2-bin",
-            "libcmocka-dev", "nftables", "nginx-light", "procps", "python3", "tcpdump", "util-linux")
+            "libcmocka-dev", "nftables", "nginx-light", "openssl", "procps", "python3", "tcpdump", "util-linux")
 
 
 def packages():
