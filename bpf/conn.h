@@ -64,9 +64,19 @@ static __always_inline void current_read(__u32 *flags, __u64 *process_ns)
 		telemetry_note(TELEMETRY_helper_read, failed);
 }
 
+/* Whether the process is the one that walks: settings.walker. */
+static __always_inline bool is_walker(__u64 pid)
+{
+	__u32 zero = 0;
+	const struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+
+	return all && all->walker == pid;
+}
+
 /*
  * The current process becomes the owner. Only for hooks that run in process context. A kernel
- * thread can put the last reference of a socket, and owns nothing: returns false.
+ * thread, and a walk over files, can put the last reference of a socket, and own nothing: returns
+ * false.
  */
 static __always_inline bool conn_own(struct conn *conn, __u8 owner)
 {
@@ -75,7 +85,7 @@ static __always_inline bool conn_own(struct conn *conn, __u8 owner)
 	__u32 flags;
 
 	current_read(&flags, &process_ns);
-	if (pid_tgid >> 32 == 0 || flags & PF_KTHREAD)
+	if (pid_tgid >> 32 == 0 || flags & PF_KTHREAD || is_walker(pid_tgid >> 32))
 		return false;
 	conn->owner = owner;
 	conn->pid = (__u32)(pid_tgid >> 32);

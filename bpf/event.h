@@ -421,14 +421,16 @@ struct settings {
 	__ct_u64 walk_sockets; /* by the same: those with storage */
 	__ct_u64 unmarked;     /* by the programs: sockets whose end is not remembered for want of
 				  memory */
+	__ct_u64 walker; /* by the programs: pid of the process that walks, as they see it; 0 = not
+			    yet known */
 	struct settings_slot slots[2];
 };
-_Static_assert(sizeof(struct settings) == 2432, "settings: size");
+_Static_assert(sizeof(struct settings) == 2440, "settings: size");
 _Static_assert(offsetof(struct settings, generation) == 32, "settings: test_succession.py, too");
 _Static_assert(offsetof(struct settings, layout) == 40, "settings: test_succession.py, too");
 
 /* Raised when what a map holds means something else without having another size. */
-#define SETTINGS_LAYOUT 4u
+#define SETTINGS_LAYOUT 5u
 
 /* Whether there is room to remember connections. Of a table, whose limit the kernel knows, never
  * NONE. */

@@ -136,6 +136,17 @@ static __always_inline bool seed_tell(struct sock *sk)
 	return conn && snapshot_socket(TYPED_POINTERS, sk, conn, count);
 }
 
+/* Who goes through the files. What closes under its hands is closed by it, and not its own. */
+static __always_inline void seed_note_walker(void)
+{
+	__u32 zero = 0;
+	struct settings *all = bpf_map_lookup_elem(&settings, &zero);
+	__u64 pid = bpf_get_current_pid_tgid() >> 32;
+
+	if (all && all->walker != pid)
+		all->walker = pid;
+}
+
 SEC("iter/task_file")
 int seed_sockets(struct bpf_iter__task_file *ctx)
 {
@@ -145,6 +156,7 @@ int seed_sockets(struct bpf_iter__task_file *ctx)
 	struct socket *socket;
 	struct sock *sk = NULL;
 
+	seed_note_walker();
 	if (tells)
 		tally_begin(&walk_tally, ctx->meta);
 	if (!task || !file) {
