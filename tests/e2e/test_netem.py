@@ -46,6 +46,7 @@ s.close()
 SEND = """
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 say(port=s.getsockname()[1])
+wait()
 s.sendall(b"x" * %d)
 take(s, %d)
 settle(s)
@@ -193,12 +194,6 @@ def compare_close(record, out, in_, passive):
 def test_what_is_recorded_is_what_ss_and_tcpdump_say():
     with contextlib.ExitStack() as stack:
         client, client_ns, router, server, server_ns = stack.enter_context(path())
-        bad = "delay 10ms 2ms loss 2% reorder 10% 50%"
-        try:
-            for device in ("r0", "r1"):
-                run(router, f"tc qdisc add dev {device} root netem {bad}")
-        except subprocess.CalledProcessError as error:
-            return f"the kernel has no netem: {error.stderr.strip()}"
         directory = stack.enter_context(tempfile.TemporaryDirectory())
         tracer = stack.enter_context(Tracer())
         stack.callback(Script.kill_all)
@@ -210,6 +205,14 @@ def test_what_is_recorded_is_what_ss_and_tcpdump_say():
         server_port = serving.fact()["port"]
         sending = Script(client, SEND, SERVER, server_port, prelude=PRELUDE)
         client_port = sending.fact()["port"]
+        # Not before: while the handshake lasts the listener answers some segments, and not the socket.
+        bad = "delay 10ms 2ms loss 2% reorder 10% 50%"
+        try:
+            for device in ("r0", "r1"):
+                run(router, f"tc qdisc add dev {device} root netem {bad}")
+        except subprocess.CalledProcessError as error:
+            return f"the kernel has no netem: {error.stderr.strip()}"
+        sending.go()
         for script in (serving, sending):
             equal(script.fact(), {"settled": True}, "what the script says")
         live = compare_live(tracer, client, client_ns, syn=1)
